@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class SinksConfig(AppConfig):
+    name = "apps.sinks"
+    label = "sinks"

@@ -1,0 +1,10 @@
+"""The Celery application. Wiring: nothing imports this module."""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "formhub.settings.local")
+app = Celery("formhub")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks(["workers"])

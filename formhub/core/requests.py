@@ -1,0 +1,80 @@
+"""What every request passes through: an id, and problem+json for errors on the API."""
+
+import logging
+import re
+from collections.abc import Callable
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+from formhub.core import problem
+from formhub.core.ids import uuid7
+
+Handler = Callable[[HttpRequest], HttpResponse]
+HEADER = "X-Request-ID"
+_SANE = re.compile(r"[A-Za-z0-9._-]{8,128}")
+logger = logging.getLogger(__name__)
+
+
+def request_id(request: HttpRequest) -> str:
+    return getattr(request, "request_id", "")
+
+
+def client_address(request: HttpRequest) -> str:
+    """The caller's address: the hop that the last of our TRUSTED_PROXIES saw, else the socket's peer.
+
+    Entries further left were written by the caller and count for nothing.
+    """
+    peer: str = request.META.get("REMOTE_ADDR", "")
+    hops = [hop.strip() for hop in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if hop.strip()]
+    trusted: int = settings.TRUSTED_PROXIES
+    if not trusted or len(hops) < trusted:
+        return peer
+    return hops[-trusted]
+
+
+class RequestIdMiddleware:
+    """Gives each request an id, or takes over the caller's if it is sane, and answers with it."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        sent = request.headers.get(HEADER, "")
+        request.request_id = sent if _SANE.fullmatch(sent) else str(uuid7())  # type: ignore[attr-defined]
+        response = self.get_response(request)
+        response[HEADER] = request_id(request)
+        return response
+
+
+class ProblemMiddleware:
+    """Under /api/ an error is never an HTML page, whoever answered it (URL resolving, a middleware, a defect)."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if not request.path.startswith("/api/") or response.status_code < 400:
+            return response
+        if response.get("Content-Type", "").startswith(problem.CONTENT_TYPE):
+            return response
+        replacement = problem.response(_of_status(response.status_code), request)
+        for name in ("Allow", "Retry-After", "WWW-Authenticate"):
+            if name in response:
+                replacement[name] = response[name]
+        return replacement
+
+
+def _of_status(status: int) -> problem.Problem:
+    code, detail = {
+        400: ("bad_request", "The request could not be read."),
+        403: ("permission_denied", "You have no right to do this."),
+        404: ("not_found", "There is nothing at this address, or you have no right to see it."),
+        405: ("method_not_allowed", "This address does not take this method; see the Allow header."),
+        500: (
+            "server_error",
+            "The error is ours and has been logged. Try again; name the request id if it stays.",
+        ),
+    }.get(status, ("error", "The request was not done."))
+    return problem.Problem(status, code, detail)

@@ -1,0 +1,109 @@
+"""A log of records in partitions, as FormHub needs it: read as a member of a group, written in groups.
+
+Two implementations, `kafka` and `memory`, are held to one suite of promises.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from kafka.partitioner.default import murmur2
+
+Headers = tuple[tuple[str, bytes], ...]
+
+
+class StreamError(Exception):
+    """The log did not take or give records. `ambiguous`: it may have taken them all the same."""
+
+    def __init__(self, message: str, *, ambiguous: bool = True) -> None:
+        super().__init__(message)
+        self.ambiguous = ambiguous
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A record to be written; the caller chooses the partition by `partition_of`."""
+
+    key: bytes
+    value: bytes
+    headers: Headers
+    partition: int
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The broker's word that a record is on all in-sync replicas."""
+
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes
+    headers: Headers
+    timestamp_ms: int
+
+
+Outcome = Receipt | StreamError
+
+
+class Publisher(Protocol):
+    """Writes groups of messages to one topic. Thread-safe."""
+
+    def publish(self, messages: Sequence[Message], done: Callable[[list[Outcome]], None]) -> None:
+        """Hand over a group; `done` gets one outcome per message, in order, exactly once, on any thread.
+
+        May block for the time the client waits for topic metadata, so neither a loop nor a request calls it.
+        """
+
+    def close(self, seconds: float) -> None:
+        """Wait at most `seconds` for what was handed over, then end."""
+
+
+class Source(Protocol):
+    """One member of a consumer group over one topic. Used by one thread."""
+
+    def poll(self, max_records: int, seconds: float) -> list[Record]:
+        """Up to `max_records`, waiting at most `seconds` for the first. Raises StreamError."""
+
+    def assignment(self) -> set[int]:
+        """The partitions this member reads now."""
+
+    def seek(self, offsets: Mapping[int, int]) -> None:
+        """Read on from these offsets (partition -> next offset)."""
+
+    def commit(self, offsets: Mapping[int, int]) -> None:
+        """Store the next offsets for the group. Raises StreamError."""
+
+    def committed(self) -> dict[int, int]:
+        """The stored next offsets of the assigned partitions; those never stored are left out."""
+
+    def bounds(self) -> dict[int, tuple[int, int]]:
+        """For each assigned partition its first offset and the one after its last."""
+
+    def topic_id(self) -> str:
+        """The id of the topic's present incarnation; a topic made anew has another."""
+
+    def pause(self, partitions: set[int]) -> None: ...
+
+    def resume(self, partitions: set[int]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class RebalanceListener(Protocol):
+    """Told about changes of the assignment, on the thread that polls."""
+
+    def assigned(self, partitions: set[int]) -> None: ...
+
+    def revoked(self, partitions: set[int]) -> None: ...
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """Kafka's own default placement (murmur2 of the key), so that every client agrees where a form lives."""
+    return (murmur2(key) & 0x7FFFFFFF) % partitions

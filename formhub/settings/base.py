@@ -1,0 +1,227 @@
+"""Settings shared by every installation: safe when nothing but the secrets and the service URLs are set."""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+from formhub.settings import env
+
+BASE_DIR = Path(__file__).resolve().parent.parent.parent
+
+
+def database(url: str) -> dict[str, Any]:
+    """Django's database settings from postgres://user:password@host:port/name?option=value.
+
+    A `host` in the query names a socket folder. Raises ImproperlyConfigured for another scheme.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in {"postgres", "postgresql"}:
+        raise ImproperlyConfigured("DATABASE_URL must begin with postgres:// or postgresql://.")
+    options: dict[str, Any] = {"connect_timeout": 3, **dict(parse_qsl(parts.query))}
+    host = options.pop("host", parts.hostname or "")
+    return {
+        "ENGINE": "django_prometheus.db.backends.postgresql",
+        "NAME": unquote(parts.path.lstrip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": host,
+        "PORT": str(parts.port or ""),
+        "OPTIONS": options,
+        "CONN_MAX_AGE": env.integer("DATABASE_CONN_MAX_AGE", 60),
+        "CONN_HEALTH_CHECKS": True,
+    }
+
+
+# Security. No defaults: a bare start fails and says what to set.
+SECRET_KEY = env.secret("SECRET_KEY")
+# Keys of secrets at rest (urlsafe base64, 32 bytes), newest first, apart from SECRET_KEY so that either can be
+# rotated alone.
+ENCRYPTION_KEYS = [key.strip() for key in env.secret("ENCRYPTION_KEYS").split(",") if key.strip()]
+DEBUG = env.flag("DEBUG", default=False)
+ALLOWED_HOSTS = env.items("ALLOWED_HOSTS")
+CSRF_TRUSTED_ORIGINS = env.items("CSRF_TRUSTED_ORIGINS")
+PUBLIC_URL = env.text("PUBLIC_URL", "").rstrip("/")  # where people reach this installation; empty: as requested
+# How many proxies in front of us append to X-Forwarded-For. Zero: the header is ignored.
+TRUSTED_PROXIES = env.integer("TRUSTED_PROXIES", 0)
+
+INSTALLED_APPS = [
+    "unfold",
+    "apps.orgs",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "django_prometheus",
+    "apps.forms",
+    "apps.intake",
+    "apps.archive",
+    "apps.sinks",
+    "apps.console",
+    "workers",
+]
+
+MIDDLEWARE = [
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "formhub.core.requests.RequestIdMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "formhub.core.requests.ProblemMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_prometheus.middleware.PrometheusAfterMiddleware",
+]
+
+ROOT_URLCONF = "formhub.urls"
+WSGI_APPLICATION = "formhub.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+DATABASES = {"default": database(env.secret("DATABASE_URL"))}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_USER_MODEL = "orgs.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+LOGIN_URL = "admin:login"
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+TIME_ZONE = "UTC"
+USE_I18N = True
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+# Browser policy: nothing from elsewhere, nothing inline. The admin's own, looser one is set on its pages.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "object-src": ["'none'"],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'self'"],
+        "img-src": ["'self'", "data:"],
+    },
+}
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "no-referrer"
+X_FRAME_OPTIONS = "SAMEORIGIN"
+
+# Redis: one server for the buffer (durable, never evicts), one for the cache, the throttle and Celery.
+REDIS_URL = env.secret("REDIS_URL")
+REDIS_BUFFER_URL = env.secret("REDIS_BUFFER_URL", REDIS_URL)
+REDIS_TIMEOUT_SECONDS = env.number("REDIS_TIMEOUT_SECONDS", 0.25, at_least=0.01)
+CACHES = {
+    "default": {
+        "BACKEND": "django_prometheus.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "formhub",
+        "OPTIONS": {
+            "CLIENT_CLASS": "django_redis.client.DefaultClient",
+            "SOCKET_CONNECT_TIMEOUT": REDIS_TIMEOUT_SECONDS,
+            "SOCKET_TIMEOUT": REDIS_TIMEOUT_SECONDS,
+            "IGNORE_EXCEPTIONS": True,
+        },
+    },
+}
+
+# The log.
+KAFKA_BOOTSTRAP_SERVERS = env.items("KAFKA_BOOTSTRAP_SERVERS")
+SUBMISSIONS_TOPIC = env.text("SUBMISSIONS_TOPIC", "submissions.v1")
+SUBMISSIONS_PARTITIONS = env.integer("SUBMISSIONS_PARTITIONS", 24, at_least=1)
+SUBMISSIONS_REPLICATION = env.integer("SUBMISSIONS_REPLICATION", 3, at_least=1)
+SUBMISSIONS_MIN_INSYNC = env.integer("SUBMISSIONS_MIN_INSYNC", 2, at_least=1)
+SUBMISSIONS_RETENTION_HOURS = env.integer("SUBMISSIONS_RETENTION_HOURS", 7 * 24, at_least=1)
+
+# Intake: a submission is accepted only after the broker has it. The wait for Kafka stays below the gateway's 10 s.
+INTAKE_KAFKA_SECONDS = env.number("INTAKE_KAFKA_SECONDS", 4, at_least=0.1)
+INTAKE_PENDING_MAX = env.integer("INTAKE_PENDING_MAX", 20_000, at_least=1)
+INTAKE_PENDING_BYTES_MAX = env.integer("INTAKE_PENDING_BYTES_MAX", 64 * 1024 * 1024, at_least=2 * 1024 * 1024)
+INTAKE_BODY_BYTES_MAX = env.integer("INTAKE_BODY_BYTES_MAX", 1024 * 1024, at_least=1024)
+INTAKE_PER_ADDRESS_AND_FORM = env.text("INTAKE_PER_ADDRESS_AND_FORM", "60/minute")
+INTAKE_PER_KEY = env.text("INTAKE_PER_KEY", "600/minute")
+INTAKE_PER_FORM = env.text("INTAKE_PER_FORM", "60000/minute")
+INTAKE_PER_ORGANIZATION = env.text("INTAKE_PER_ORGANIZATION", "120000/minute")
+IDEMPOTENCY_HOURS = env.integer("IDEMPOTENCY_HOURS", 48, at_least=1)
+
+# Consumers.
+CONSUMER_BATCH_MAX_ITEMS = env.integer("CONSUMER_BATCH_MAX_ITEMS", 2000, at_least=1)
+HEARTBEAT_DIR = Path(env.text("HEARTBEAT_DIR", str(BASE_DIR / ".formhub" / "heartbeats")))
+
+# Buffer: bounds per action and as a whole.
+BUFFER_BINDING_MAX_ITEMS = env.integer("BUFFER_BINDING_MAX_ITEMS", 50_000, at_least=10)
+BUFFER_MAX_BYTES = env.integer("BUFFER_MAX_BYTES", 1024 * 1024 * 1024, at_least=1024 * 1024)
+
+# Google Sheets. The base address is changed only to reach an emulator, and only then may a token come from elsewhere.
+SHEETS_BASE_URL = env.text("SHEETS_BASE_URL", "")
+SHEETS_SERVICE_ACCOUNT_FILE = env.text("SHEETS_SERVICE_ACCOUNT_FILE", "")
+
+CELERY_BROKER_URL = env.secret("CELERY_BROKER_URL", REDIS_URL)
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_TIME_LIMIT = 300
+CELERY_TASK_SOFT_TIME_LIMIT = 240
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TIMEZONE = "UTC"
+
+REST_FRAMEWORK = {
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "formhub.core.problem.exception_handler",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+}
+
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "INFO")},
+    "loggers": {"kafka": {"level": "WARNING"}},
+}

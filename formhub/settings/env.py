@@ -1,0 +1,57 @@
+"""The only reader of the environment. Every helper names the variable and the remedy when a value is unusable."""
+
+import os
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+
+
+def text(name: str, default: str | None = None) -> str:
+    """The variable as it stands. Raises ImproperlyConfigured if it is unset and has no default."""
+    value = os.environ.get(name, default)
+    if value is None:
+        raise ImproperlyConfigured(f"Set {name} in the environment.")
+    return value
+
+
+def secret(name: str, default: str | None = None) -> str:
+    """A secret from NAME, or from the file named by NAME_FILE (as mounted by an orchestrator)."""
+    path = os.environ.get(f"{name}_FILE")
+    if path is None:
+        return text(name, default)
+    try:
+        return Path(path).read_text().strip()
+    except OSError as error:
+        raise ImproperlyConfigured(f"{name}_FILE={path} cannot be read: {error.strerror}.") from error
+
+
+def flag(name: str, default: bool) -> bool:
+    value = text(name, "on" if default else "off").strip().lower()
+    if value in {"1", "on", "true", "yes"}:
+        return True
+    if value in {"0", "off", "false", "no", ""}:
+        return False
+    raise ImproperlyConfigured(f"{name}={value!r} is neither on nor off.")
+
+
+def number(name: str, default: float, *, at_least: float = 0) -> float:
+    value = text(name, str(default))
+    try:
+        parsed = float(value)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}={value!r} is not a number.") from error
+    if parsed < at_least:
+        raise ImproperlyConfigured(f"{name}={value} must be at least {at_least:g}.")
+    return parsed
+
+
+def integer(name: str, default: int, *, at_least: int = 0) -> int:
+    value = number(name, default, at_least=at_least)
+    if value != int(value):
+        raise ImproperlyConfigured(f"{name}={value} must be a whole number.")
+    return int(value)
+
+
+def items(name: str, default: str = "") -> list[str]:
+    """A comma-separated list, empty entries left out."""
+    return [item.strip() for item in text(name, default).split(",") if item.strip()]
