@@ -124,6 +124,7 @@ UNFINISHED = (BatchState.PENDING, BatchState.SENDING, BatchState.AMBIGUOUS)
 class Batch(models.Model):
     """What one call delivers. Its items never change once it was offered: other items are another batch.
 
+    `settings`: those of actions that moved to another destination meanwhile, by id.
     `body`: bytes that the sink kept for an identical repeat. `after`: the batch that was split off before this one;
     when that one was delivered, the submission that is refused stands in this one.
     """
@@ -135,6 +136,7 @@ class Batch(models.Model):
     state = models.CharField(_("state"), max_length=10, choices=BatchState.choices, default=BatchState.PENDING)
     late = models.BooleanField(default=False)
     account = models.CharField(max_length=200, blank=True)
+    settings = models.JSONField(default=dict, blank=True, encoder=DjangoJSONEncoder)
     body = models.BinaryField(null=True, blank=True)
     size = models.IntegerField(_("submissions"), default=0)
     attempts = models.IntegerField(_("attempts"), default=0)

@@ -190,6 +190,11 @@ HEARTBEAT_DIR = Path(env.text("HEARTBEAT_DIR", str(BASE_DIR / ".formhub" / "hear
 BUFFER_BINDING_MAX_ITEMS = env.integer("BUFFER_BINDING_MAX_ITEMS", 50_000, at_least=10)
 BUFFER_MAX_BYTES = env.integer("BUFFER_MAX_BYTES", 1024 * 1024 * 1024, at_least=1024 * 1024)
 
+# Actions. Where a change of an action takes effect is asked of this function (form id -> position).
+SINKS_LOG_END = "apps.archive.queries.archived_below"
+# How many destinations of one kind, whose last call failed, are called at a time: dead ones must not fill a pool.
+FLUSH_FAILING_MAX = env.integer("FLUSH_FAILING_MAX", 2, at_least=1)
+
 # Google Sheets. The base address is changed only to reach an emulator, and only then may a token come from elsewhere.
 SHEETS_BASE_URL = env.text("SHEETS_BASE_URL", "")
 SHEETS_SERVICE_ACCOUNT_FILE = env.text("SHEETS_SERVICE_ACCOUNT_FILE", "")

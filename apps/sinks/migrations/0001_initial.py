@@ -75,6 +75,7 @@ class Migration(migrations.Migration):
                 ('state', models.CharField(choices=[('pending', 'Waiting'), ('sending', 'Sending'), ('ambiguous', 'Outcome not known yet'), ('delivered', 'Delivered'), ('refused', 'Refused')], default='pending', max_length=10, verbose_name='state')),
                 ('late', models.BooleanField(default=False)),
                 ('account', models.CharField(blank=True, max_length=200)),
+                ('settings', models.JSONField(blank=True, default=dict, encoder=django.core.serializers.json.DjangoJSONEncoder)),
                 ('body', models.BinaryField(blank=True, null=True)),
                 ('size', models.IntegerField(default=0, verbose_name='submissions')),
                 ('attempts', models.IntegerField(default=0, verbose_name='attempts')),
