@@ -1,0 +1,48 @@
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from formhub.settings import base, env
+
+
+def test_a_secret_may_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("from-file\n")
+    monkeypatch.setenv("SOME_KEY_FILE", str(tmp_path / "key"))
+
+    assert env.secret("SOME_KEY") == "from-file"
+
+
+def test_a_missing_secret_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SOME_KEY", raising=False)
+
+    with pytest.raises(ImproperlyConfigured, match="SOME_KEY"):
+        env.secret("SOME_KEY")
+
+
+@pytest.mark.parametrize(("written", "read"), [("on", True), ("TRUE", True), ("0", False), ("no", False)])
+def test_a_flag_reads_the_usual_words(monkeypatch: pytest.MonkeyPatch, written: str, read: bool) -> None:
+    monkeypatch.setenv("SOME_FLAG", written)
+
+    assert env.flag("SOME_FLAG", default=not read) is read
+
+
+@pytest.mark.parametrize("written", ["many", "1.5", "-1"])
+def test_an_unusable_number_names_variable_and_value(monkeypatch: pytest.MonkeyPatch, written: str) -> None:
+    monkeypatch.setenv("SOME_COUNT", written)
+
+    with pytest.raises(ImproperlyConfigured, match="SOME_COUNT"):
+        env.integer("SOME_COUNT", 3)
+
+
+def test_a_database_url_is_taken_apart_with_its_escapes_and_options() -> None:
+    parsed = base.database("postgresql://us%40er:p%2Fw@db:5433/name?host=/run/pg&sslmode=require")
+
+    assert (parsed["USER"], parsed["PASSWORD"], parsed["NAME"]) == ("us@er", "p/w", "name")
+    assert (parsed["HOST"], parsed["PORT"]) == ("/run/pg", "5433")
+    assert parsed["OPTIONS"]["sslmode"] == "require"
+
+
+def test_another_kind_of_database_is_refused() -> None:
+    with pytest.raises(ImproperlyConfigured, match="postgres://"):
+        base.database("mysql://db/name")
