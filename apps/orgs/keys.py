@@ -1,0 +1,161 @@
+"""API keys: made once, shown once, kept as SHA-256, and looked up without SQL in the steady state.
+
+A token is `fh_live_` and 32 random bytes in urlsafe base64. It has so much chance in it that a plain hash is safe to
+keep: there is nothing to guess.
+"""
+
+import hashlib
+import logging
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import DatabaseError
+from django.utils import timezone
+
+from apps.orgs.models import ApiKey, Organization, User
+from formhub.core.clock import Clock, SystemClock
+
+PREFIX = "fh_live_"
+SCOPES = ("submit", "read", "manage")
+# A revoked key stops within FRESH_SECONDS. While the database is away, one that was good is honoured for
+# STALE_SECONDS, so that submissions go on.
+FRESH_SECONDS = 2.0
+STALE_SECONDS = 600.0
+CACHE_MAX = 10_000
+USED_EVERY = timedelta(minutes=1)
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyGrant:
+    """What a good key allows. `form`: the one form it is bound to, or None for all of the organization's."""
+
+    id: int
+    organization: UUID
+    scopes: frozenset[str]
+    form: UUID | None
+    expires_at: datetime | None
+
+    def allows(self, scope: str) -> bool:
+        return scope in self.scopes
+
+    # What DRF and Django ask of a caller.
+    is_active = True
+    is_authenticated = True
+    is_anonymous = False
+    is_staff = False
+    is_superuser = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    grant: KeyGrant | None
+    at: float
+
+
+def create(
+    *,
+    organization: Organization,
+    name: str,
+    scopes: Iterable[str],
+    form_id: UUID | None = None,
+    expires_at: datetime | None = None,
+    created_by: User | None = None,
+) -> tuple[ApiKey, str]:
+    """The key and its token, which is nowhere kept. Raises ValueError for an unknown scope."""
+    wanted = sorted(set(scopes))
+    if not wanted or not set(wanted) <= set(SCOPES):
+        raise ValueError(f"Choose from {', '.join(SCOPES)}.")
+    token = PREFIX + secrets.token_urlsafe(32)
+    key = ApiKey.objects.create(
+        organization=organization,
+        name=name,
+        prefix=token[: len(PREFIX) + 6],
+        hash=hash_of(token),
+        scopes=wanted,
+        form_id=form_id,
+        expires_at=expires_at,
+        created_by=created_by,
+    )
+    return key, token
+
+
+def revoke(key: ApiKey) -> None:
+    """It stops working within two seconds in every process."""
+    if key.revoked_at is None:
+        key.revoked_at = timezone.now()
+        key.save(update_fields=["revoked_at"])
+
+
+def hash_of(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+class KeyCache:
+    """Grants by token hash, bounded; unknown tokens are remembered as briefly as known ones."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._seen: OrderedDict[str, _Seen] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def grant(self, token: str) -> KeyGrant | None:
+        """None for a token that is unknown, revoked or expired. Raises DatabaseError only if it was never seen."""
+        if not token.startswith(PREFIX) or len(token) > 100:
+            return None
+        digest = hash_of(token)
+        now = self._clock.monotonic()
+        with self._lock:
+            seen = self._seen.get(digest)
+        if seen is None or now - seen.at > FRESH_SECONDS:
+            seen = self._look_up(digest, seen, now)
+        grant = seen.grant
+        if grant is not None and grant.expires_at is not None and grant.expires_at <= self._clock.now():
+            return None
+        return grant
+
+    def clear(self) -> None:
+        with self._lock:
+            self._seen.clear()
+
+    def _look_up(self, digest: str, seen: _Seen | None, now: float) -> _Seen:
+        try:
+            found = _Seen(_load(digest, self._clock.now()), now)
+        except DatabaseError:
+            if seen is None or now - seen.at > STALE_SECONDS:
+                raise
+            logger.warning("the database is away: a key seen %.0f s ago is still honoured", now - seen.at)
+            return seen
+        with self._lock:
+            self._seen[digest] = found
+            self._seen.move_to_end(digest)
+            while len(self._seen) > CACHE_MAX:
+                self._seen.popitem(last=False)
+        return found
+
+
+def _load(digest: str, now: datetime) -> KeyGrant | None:
+    key = ApiKey.objects.filter(hash=digest, revoked_at__isnull=True).first()
+    if key is None or (key.expires_at is not None and key.expires_at <= now):
+        return None
+    if key.last_used_at is None or now - key.last_used_at > USED_EVERY:
+        # At most once a minute and key, so that a busy key costs no write per request.
+        ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)
+    return KeyGrant(key.pk, key.organization_id, frozenset(key.scopes), key.form_id, key.expires_at)
+
+
+_cache = KeyCache(SystemClock())
+
+
+def grant(token: str) -> KeyGrant | None:
+    return _cache.grant(token)
+
+
+def clear_cache() -> None:
+    _cache.clear()
