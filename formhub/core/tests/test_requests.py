@@ -2,7 +2,7 @@ import orjson
 import pytest
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django import Settings
 
 from formhub.core.requests import ProblemMiddleware, RequestIdMiddleware, client_address
 
@@ -36,7 +36,7 @@ def test_any_other_request_id_is_replaced(sent: str) -> None:
     ],
 )
 def test_the_callers_address_is_what_a_trusted_proxy_saw(
-    settings: SettingsWrapper, proxies: int, forwarded: str, address: str
+    settings: Settings, proxies: int, forwarded: str, address: str
 ) -> None:
     settings.TRUSTED_PROXIES = proxies
 

@@ -1,5 +1,6 @@
 import pytest
 from cryptography.fernet import Fernet
+from pytest_django import Settings
 
 from formhub.core.secrets import SecretUnreadableError, decrypt, encrypt
 
@@ -12,7 +13,7 @@ def test_a_secret_comes_back_and_its_token_shows_nothing_of_it() -> None:
     assert decrypt(encrypt({})) == {}
 
 
-def test_a_secret_written_with_an_older_key_of_the_list_is_still_read(settings: pytest.FixtureRequest) -> None:
+def test_a_secret_written_with_an_older_key_of_the_list_is_still_read(settings: Settings) -> None:
     old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
     settings.ENCRYPTION_KEYS = [old]
     token = encrypt({"a": 1})
