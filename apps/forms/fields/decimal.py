@@ -71,7 +71,8 @@ class DecimalNumber(FieldType):
         return clean
 
     def sample(self, settings: Settings, region: str) -> float | int:
-        return max(settings.get("min", -BOUND), min(settings.get("max", BOUND), 7))
+        number: float | int = max(settings.get("min", -BOUND), min(settings.get("max", BOUND), 7))
+        return number
 
 
 def parsed(value: Any) -> float | int | None:

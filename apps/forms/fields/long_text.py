@@ -1,5 +1,3 @@
-from typing import Any
-
 from django.utils.translation import gettext_lazy
 
 from apps.forms.fields.short_text import ShortText
@@ -12,7 +10,7 @@ class LongText(ShortText):
     label = gettext_lazy("Long text")
     longest = 50_000
     rows = 5
-    settings: Any = {
+    settings = {
         **ShortText.settings,
         "max_length": {**ShortText.settings["max_length"], "default": 10_000},
     }

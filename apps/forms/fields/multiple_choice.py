@@ -15,7 +15,7 @@ class MultipleChoice(ChoiceType):
     name = "multiple_choice"
     label = gettext_lazy("Multiple choice")
     kind = Kind.CHOICES
-    settings: Any = {
+    settings = {
         **ChoiceType.settings,
         "min": {
             "type": "integer",

@@ -46,14 +46,14 @@ class Phone(FieldType):
     def sample(self, settings: Settings, region: str) -> str:
         home = settings.get("region") or region or "IN"
         number = phonenumbers.example_number(home) or phonenumbers.example_number("IN")
-        return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+        return "" if number is None else _e164(number)
 
     def display(self, settings: Settings, value: Any, language: str) -> str:
         try:
             number = phonenumbers.parse(str(value or ""))
         except phonenumbers.NumberParseException:
             return super().display(settings, value, language)
-        return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.INTERNATIONAL))
+        return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
 
 
 def e164(answer: str, region: str | None) -> str:
@@ -66,7 +66,11 @@ def e164(answer: str, region: str | None) -> str:
         raise _refused(answer, region) from error
     if not phonenumbers.is_valid_number(number):
         raise _refused(answer, region)
-    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+    return _e164(number)
+
+
+def _e164(number: phonenumbers.PhoneNumber) -> str:
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
 def _refused(answer: str, region: str | None) -> Refused:

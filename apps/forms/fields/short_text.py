@@ -17,7 +17,6 @@ class ShortText(FieldType):
     name = "short_text"
     label = gettext_lazy("Short text")
     longest = 2_000
-    default_length = 500
     rows = 1
     settings = {
         "min_length": {

@@ -37,8 +37,8 @@ def problems(validator: jsonschema_rs.Draft202012Validator, value: Any) -> Itera
     """(path, words) for everything the validator finds; unknown members one by one, each at its own path."""
     try:
         errors = list(validator.iter_errors(value))
-    except (ValueError, OverflowError) as error:  # lone surrogates, numbers beyond a double
-        yield "", _("This cannot be stored: %(reason)s.") % {"reason": error}
+    except (ValueError, OverflowError) as unfit:  # lone surrogates, numbers beyond a double
+        yield "", _("This cannot be stored: %(reason)s.") % {"reason": unfit}
         return
     for error in errors:
         yield from _problems_of(error, value)

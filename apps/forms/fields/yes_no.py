@@ -45,12 +45,17 @@ class YesNo(FieldType):
 
     def context(self, element: Element, value: Any, language: str) -> dict[str, Any]:
         settings = self.complete(element.settings)
-        answers = [(word, self.display(settings, answer, language)) for word, answer in (("yes", True), ("no", False))]
         try:
-            chosen = {True: "yes", False: "no"}.get(parsed(value)) if value is not None else None
+            given = None if value is None else parsed(value)
         except Refused:
-            chosen = None
-        return {"choices": [{"value": word, "label": label, "chosen": word == chosen} for word, label in answers]}
+            given = None
+        answers = (("yes", True), ("no", False))
+        return {
+            "choices": [
+                {"value": word, "label": self.display(settings, answer, language), "chosen": answer is given}
+                for word, answer in answers
+            ]
+        }
 
 
 def parsed(value: Any) -> bool | None:
