@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from apps.forms import document, fields, schema
 from apps.forms.document import DefinitionRefused, Problem
@@ -18,10 +19,23 @@ class PublishRefused(DefinitionRefused):
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A form's draft as a document; `rows` maps the path of each member to its row's id (none: implied page)."""
+    """A form's draft as a document.
+
+    `rows` maps the path of each member to its row's id (a page that is only implied has none). `astray` are rows that
+    hang on no page: those inside each other in a circle.
+    """
 
     document: dict[str, Any]
     rows: Mapping[str, int]
+    astray: tuple[str, ...] = ()
+
+    def problems(self, keys: Mapping[str, str]) -> list[Problem]:
+        """Everything that stands in the way of publishing; `keys` are those published so far, with their types."""
+        found = document.problems(self.document, keys)
+        if self.astray:
+            names = ", ".join(self.astray)
+            found.append(Problem("pages", _("These fields lie inside each other: %(names)s.") % {"names": names}))
+        return found
 
 
 # Rows to document
@@ -44,7 +58,8 @@ def draft(form: Form) -> Draft:
         "endings": form.settings.get("endings", []),
         "settings": {},
     }
-    return Draft(body, places)
+    placed = set(places.values())
+    return Draft(body, places, tuple(str(row) for row in rows if row.pk not in placed))
 
 
 def _pages(children: Mapping[int | None, list[Field]]) -> Iterator[tuple[Field | None, list[Field]]]:
@@ -74,6 +89,7 @@ def _page(
     if page is not None:
         places[path] = page.pk
         body = {"key": page.key} | _given(title=page.label, help=page.help)
+        body |= _given(required=page.required, settings=page.settings)  # refused by name, never dropped
     body["elements"] = _elements(members, children, path, places)
     return body
 
@@ -85,7 +101,7 @@ def _elements(
     for number, row in enumerate(members):
         here = f"{path}.elements[{number}]"
         places[here] = row.pk
-        element = {"type": row.type, "key": row.key}
+        element: dict[str, Any] = {"type": row.type, "key": row.key}
         element |= _given(label=row.label, help=row.help, required=row.required, settings=row.settings)
         if row.pk in children:
             element["elements"] = _elements(children[row.pk], children, here, places)
@@ -162,8 +178,9 @@ def publish(form: Form, by: Any = None) -> FormVersion:
     once take turns at the form's row.
     """
     locked = Form.objects.select_for_update().get(pk=form.pk)
-    body = draft(locked).document
-    problems = document.problems(body, locked.keys)
+    current = draft(locked)
+    body = current.document
+    problems = current.problems(locked.keys)
     if problems:
         raise PublishRefused(problems)
     if locked.live is not None and locked.live.definition == body:

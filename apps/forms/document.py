@@ -150,6 +150,10 @@ def shape_problems(document: Any) -> list[Problem]:
             message = _("This is not supported yet; remove it.")
         elif path == "endings":
             message = _("More than one ending is not supported yet.")
+        elif path == "pages":
+            message = _("Add at least one question.")
+        elif name == "key":
+            message = _("Use small letters a-z, digits and _; begin with a letter; at most 63 characters.")
         problems.append(Problem(path, message))
     return problems or _too_much(document)
 
