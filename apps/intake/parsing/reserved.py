@@ -1,8 +1,8 @@
 """The keys that begin with an underscore are ours, in every encoding.
 
-`_version` the form's version the page was made from; `_locale` a language tag; `_meta` an object of own labels (in a
-form's encoding `_meta.source` and the like); `_next` where a browser goes on; `_key` the idempotency key where no
-header can be set. Any other is refused by name.
+`_version` the form's version the page was made from (answers are checked by the one published now); `_locale` a
+language tag; `_meta` an object of own labels (in a form's encoding `_meta.source` and the like); `_next` where a
+browser goes on; `_key` the idempotency key where no header can be set. Any other is refused by name.
 """
 
 import re

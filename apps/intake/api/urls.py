@@ -1,0 +1,7 @@
+from django.urls import path
+
+from apps.intake.api.submit import SubmitView
+
+urlpatterns = [
+    path("forms/<str:form>/submissions", SubmitView.as_view(), name="submissions"),
+]

@@ -1,0 +1,40 @@
+"""What a process has one of: the committer and the gate."""
+
+import atexit
+
+from django.conf import settings
+
+from apps.intake.commit import Bounds, Committer
+from apps.intake.gate.base import Gate
+from apps.intake.gate.failing_open import FailingOpen
+from apps.intake.gate.redis import RedisGate
+from apps.intake.once import OncePerProcess
+from formhub.core.stream.kafka import KafkaPublisher
+
+CLOSE_SECONDS = 5.0
+
+
+def _make_committer() -> Committer:
+    publisher = KafkaPublisher(
+        settings.KAFKA_BOOTSTRAP_SERVERS, settings.SUBMISSIONS_TOPIC, settings.SUBMISSIONS_PARTITIONS
+    )
+    bounds = Bounds(settings.INTAKE_PENDING_MAX, settings.INTAKE_PENDING_BYTES_MAX, settings.INTAKE_KAFKA_SECONDS)
+    return Committer(publisher, bounds)
+
+
+def _make_gate() -> Gate:
+    keep = settings.IDEMPOTENCY_HOURS * 3600
+    return FailingOpen(RedisGate(settings.REDIS_URL, settings.REDIS_TIMEOUT_SECONDS, keep))
+
+
+committer = OncePerProcess(_make_committer)
+gate = OncePerProcess(_make_gate)
+
+
+def close(seconds: float = CLOSE_SECONDS) -> None:
+    """Let what is pending reach the broker; what comes later is refused."""
+    if found := committer.install(None):
+        found.close(seconds)
+
+
+atexit.register(close)

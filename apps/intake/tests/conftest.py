@@ -1,0 +1,67 @@
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from apps.forms import published
+from apps.forms.published import PublishedForm
+from apps.intake import process
+from apps.intake.commit import Bounds, Committer
+from apps.intake.gate.failing_open import FailingOpen
+from apps.intake.gate.memory import MemoryGate
+from apps.intake.tests.forms import a_form
+from formhub.core.stream.memory import MemoryPublisher, MemoryTopic
+
+
+@pytest.fixture
+def topic() -> MemoryTopic:
+    return MemoryTopic()
+
+
+@pytest.fixture
+def gate() -> Iterator[MemoryGate]:
+    """The gate that the process uses."""
+    gate = MemoryGate()
+    before = process.gate.install(FailingOpen(gate))
+    yield gate
+    process.gate.install(before)
+
+
+@pytest.fixture
+def committer(topic: MemoryTopic) -> Iterator[Committer]:
+    """The committer that the process uses, into `topic`."""
+    committer = Committer(MemoryPublisher(topic), Bounds(items=1000, bytes=10_000_000, seconds=2))
+    before = process.committer.install(committer)
+    yield committer
+    process.committer.install(before)
+    committer.close(0)
+
+
+class Forms:
+    """What is published, by public id and by `organization~slug`."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, PublishedForm] = {}
+
+    def put(self, **changes: Any) -> PublishedForm:
+        form = a_form(**changes)
+        self.found[form.public_id] = self.found[f"acme~{form.slug}"] = form
+        return form
+
+    def by_id(self, id: Any) -> PublishedForm | None:
+        return next((form for form in self.found.values() if form.id == id), None)
+
+
+@pytest.fixture
+def forms(monkeypatch: pytest.MonkeyPatch) -> Forms:
+    forms = Forms()
+    forms.put()
+    monkeypatch.setattr(published, "by_name", forms.found.get)
+    monkeypatch.setattr(published, "by_id", forms.by_id)
+    return forms
+
+
+@pytest.fixture
+def client(forms: Forms, gate: MemoryGate, committer: Committer) -> Client:
+    return Client(raise_request_exception=False)

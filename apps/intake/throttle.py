@@ -1,0 +1,87 @@
+"""How often one may submit: per address and form, or per key; and per form and per organization.
+
+Rates are written as in the settings, `60/minute`; a form may have its own. The headers follow
+draft-ietf-httpapi-ratelimit-headers: the caller is told of the limit that is theirs, not of those shared with others.
+"""
+
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address
+
+import limits
+from django.conf import settings
+
+from apps.forms.published import PublishedForm
+from apps.intake.gate.base import Entry, Limit, Standing
+from apps.orgs.keys import KeyGrant
+from formhub.core.problem import Problem
+
+_WHO = {
+    "address": "this address",
+    "key": "this API key",
+    "form": "all callers to this form",
+    "organization": "all callers to this organization",
+}
+
+
+def limits_of(form: PublishedForm, grant: KeyGrant | None, address: str) -> tuple[Limit, ...]:
+    """The caller's own limit first. With a key its address does not count: a server sends for many people."""
+    rates = form.rates
+    if grant is None:
+        rate = rates.get("per_address") or settings.INTAKE_PER_ADDRESS_AND_FORM
+        own = _limit("address", rate, f"{form.id}:{_network(address)}")
+    else:
+        own = _limit("key", rates.get("per_key") or settings.INTAKE_PER_KEY, str(grant.id))
+    return (
+        own,
+        _limit("form", rates.get("per_form") or settings.INTAKE_PER_FORM, str(form.id)),
+        _limit("organization", settings.INTAKE_PER_ORGANIZATION, str(form.organization)),
+    )
+
+
+def check(entry: Entry) -> None:
+    """Raises Problem 429."""
+    if entry.exceeded is None:
+        return
+    limit = entry.exceeded.limit
+    raise Problem(
+        429,
+        "rate_limited",
+        f"Too many submissions from {_WHO[limit.name]}: {limit.amount} in {limit.seconds} seconds are taken.",
+        headers={"Retry-After": str(entry.exceeded.retry_after), **_headers(entry.exceeded)},
+    )
+
+
+def headers(entry: Entry) -> dict[str, str]:
+    return _headers(entry.standings[0]) if entry.standings else {}
+
+
+def _headers(standing: Standing) -> dict[str, str]:
+    limit = standing.limit
+    return {
+        "RateLimit-Policy": f'"{limit.name}";q={limit.amount};w={limit.seconds}',
+        "RateLimit": f'"{limit.name}";r={standing.remaining};t={standing.seconds_left}',
+    }
+
+
+def _limit(name: str, rate: str, key: str) -> Limit:
+    amount, seconds = parse_rate(rate)
+    return Limit(name, f"limit:{name}:{key}", amount, seconds)
+
+
+@lru_cache(maxsize=1024)
+def parse_rate(rate: str) -> tuple[int, int]:
+    """Hits and seconds of `60/minute`. Raises ValueError."""
+    item = limits.parse(rate)
+    return item.amount, item.get_expiry()
+
+
+@lru_cache(maxsize=4096)
+def _network(address: str) -> str:
+    """An IPv6 caller owns at least a /64, so that counts as one address."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if not isinstance(parsed, IPv6Address):
+        return address
+    return str(parsed.ipv4_mapped or IPv6Address(int(parsed) >> 64 << 64))
