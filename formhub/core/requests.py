@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 def request_id(request: HttpRequest) -> str:
-    return getattr(request, "request_id", "")
+    return str(getattr(request, "request_id", ""))
 
 
 def client_address(request: HttpRequest) -> str:
@@ -30,7 +30,7 @@ def client_address(request: HttpRequest) -> str:
     trusted: int = settings.TRUSTED_PROXIES
     if not trusted or len(hops) < trusted:
         return peer
-    return hops[-trusted]
+    return str(hops[-trusted])
 
 
 class RequestIdMiddleware:
