@@ -90,7 +90,6 @@ def document_submit(view: View) -> View:
             "303 instead. Keys that begin with an underscore are reserved: `_version`, `_locale`, `_meta`, `_next`, "
             "`_key`."
         ),
-        auth=[{}, {"apiKey": []}],
         parameters=[
             OpenApiParameter(
                 "form", OpenApiTypes.STR, OpenApiParameter.PATH, description="Public id or organization~slug."

@@ -102,7 +102,7 @@ class RedisGate:
         return _entry(limits, self._run(self._enter, keys, args))
 
     def settle(self, claim: Claim, answer: str) -> None:
-        args = [claim.fingerprint, claim.done(answer), self.keep_seconds]
+        args: list[str | int] = [claim.fingerprint, claim.done(answer), self.keep_seconds]
         self._run(self._settle, [_PREFIX + claim.key], args)
 
     def release(self, claim: Claim) -> None:
@@ -117,8 +117,9 @@ class RedisGate:
 
 def _entry(limits: Sequence[Limit], reply: list[Any]) -> Entry:
     exceeded, held, *figures = reply
+    rows = zip(figures[0::3], figures[1::3], figures[2::3], strict=True)
     standings = tuple(
-        Standing(limit, *figures[3 * index : 3 * index + 2], elapsed=figures[3 * index + 2] / 1000)
-        for index, limit in enumerate(limits)
+        Standing(limit, current, previous, milliseconds / 1000)
+        for limit, (current, previous, milliseconds) in zip(limits, rows, strict=True)
     )
     return Entry(standings, standings[exceeded - 1] if exceeded else None, held or None)

@@ -18,9 +18,10 @@ MULTIPART = "multipart/form-data; boundary=XX"
 
 
 def a_request(body: bytes, content_type: str = "application/json", **meta: Any) -> HttpRequest:
-    environ = RequestFactory()._base_environ(REQUEST_METHOD="POST")
     return WSGIRequest(
-        environ | {"wsgi.input": BytesIO(body), "CONTENT_TYPE": content_type, "CONTENT_LENGTH": str(len(body))} | meta
+        RequestFactory().post("/").environ
+        | {"wsgi.input": BytesIO(body), "CONTENT_TYPE": content_type, "CONTENT_LENGTH": str(len(body))}
+        | meta
     )
 
 

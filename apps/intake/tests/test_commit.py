@@ -2,6 +2,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pytest
 
@@ -278,7 +279,12 @@ def test_one_call_into_the_loop_wakes_a_whole_group(
     async def submit_all() -> None:
         loop = asyncio.get_running_loop()
         wake = loop.call_soon_threadsafe
-        monkeypatch.setattr(loop, "call_soon_threadsafe", lambda *args: (calls.append(1), wake(*args)))
+
+        def counted(*args: Any) -> Any:
+            calls.append(1)
+            return wake(*args)
+
+        monkeypatch.setattr(loop, "call_soon_threadsafe", counted)
         waits = [asyncio.ensure_future(wait(committer.submit(a_message()))) for _ in range(20)]
         await asyncio.sleep(0)
         publisher.let_go(0)
