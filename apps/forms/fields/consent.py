@@ -68,7 +68,7 @@ class Consent(FieldType):
         return version(settings["text"])
 
     def context(self, element: Element, value: Any, language: str) -> dict[str, Any]:
-        words = element.settings["text"]
+        words = element.settings.get("text", "")
         current = version(words)
         return {"text": text(words, language), "version": current, "chosen": value == current}
 

@@ -10,4 +10,4 @@ class Group(FieldType):
     label = gettext_lazy("Group")
     answerable = False
     container = True
-    accessibility = "A fieldset whose legend is the label."
+    accessibility = "A heading before its questions."
