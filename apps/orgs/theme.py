@@ -4,7 +4,9 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.contrib import admin as stock
+from django.contrib.admin import widgets
 from django.contrib.admin.forms import AdminAuthenticationForm as StockLoginForm
+from django.forms import Select as StockSelect
 
 THEMED = any(name.partition(".")[0] == "unfold" for name in settings.INSTALLED_APPS)
 
@@ -14,9 +16,25 @@ if TYPE_CHECKING or not THEMED:
     StackedInline = stock.StackedInline
     AdminSite = stock.AdminSite
     LoginForm = StockLoginForm
+    Select = StockSelect
+    Textarea = widgets.AdminTextareaWidget
+    TextInput = widgets.AdminTextInputWidget
 else:
     from unfold.admin import ModelAdmin, StackedInline, TabularInline
     from unfold.forms import AuthenticationForm as LoginForm
     from unfold.sites import UnfoldAdminSite as AdminSite
+    from unfold.widgets import UnfoldAdminSelectWidget as Select
+    from unfold.widgets import UnfoldAdminTextareaWidget as Textarea
+    from unfold.widgets import UnfoldAdminTextInputWidget as TextInput
 
-__all__ = ["THEMED", "AdminSite", "LoginForm", "ModelAdmin", "StackedInline", "TabularInline"]
+__all__ = [
+    "THEMED",
+    "AdminSite",
+    "LoginForm",
+    "ModelAdmin",
+    "Select",
+    "StackedInline",
+    "TabularInline",
+    "TextInput",
+    "Textarea",
+]
