@@ -13,7 +13,8 @@ class Destination(models.Model):
     """What is leased and rate-limited together within an organization: a spreadsheet, an endpoint.
 
     `token` grows with every lease: whoever holds an older one can no longer write to the ledger. `sequence` is the
-    number of the last batch made; none is used twice.
+    number of the last batch made; none is used twice. Due at `next_attempt_at`, and not before; `queued_until`: a
+    task was queued for it, nobody needs to queue another until then.
     """
 
     organization_id = models.UUIDField()
@@ -25,6 +26,7 @@ class Destination(models.Model):
     sequence = models.BigIntegerField(default=0)
     state = models.JSONField(default=dict, blank=True, encoder=DjangoJSONEncoder)
     next_attempt_at = models.DateTimeField(null=True, blank=True)
+    queued_until = models.DateTimeField(null=True, blank=True)
     failures = models.IntegerField(default=0)
     last_error = models.TextField(blank=True)
     delivered_at = models.DateTimeField(null=True, blank=True)
@@ -124,6 +126,7 @@ UNFINISHED = (BatchState.PENDING, BatchState.SENDING, BatchState.AMBIGUOUS)
 class Batch(models.Model):
     """What one call delivers. Its items never change once it was offered: other items are another batch.
 
+    `turn`: unfinished batches are offered in its order; what a batch was divided into takes its place.
     `settings`: those of actions that moved to another destination meanwhile, by id.
     `body`: bytes that the sink kept for an identical repeat. `after`: the batch that was split off before this one;
     when that one was delivered, the submission that is refused stands in this one.
@@ -133,6 +136,7 @@ class Batch(models.Model):
     organization_id = models.UUIDField()
     destination = models.ForeignKey(Destination, models.CASCADE, related_name="batches")
     sequence = models.BigIntegerField()
+    turn = models.CharField(max_length=200, db_collation="C")
     state = models.CharField(_("state"), max_length=10, choices=BatchState.choices, default=BatchState.PENDING)
     late = models.BooleanField(default=False)
     account = models.CharField(max_length=200, blank=True)
@@ -157,7 +161,7 @@ class Batch(models.Model):
         ]
         indexes = [
             models.Index(
-                fields=["destination", "sequence"],
+                fields=["destination", "turn"],
                 name="sinks_batch_unfinished",
                 condition=models.Q(state__in=["pending", "sending", "ambiguous"]),
             ),

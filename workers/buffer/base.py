@@ -74,3 +74,6 @@ class Buffer(Protocol):
 
     def drop(self, binding: int) -> None:
         """Remove everything of an action."""
+
+    def bindings(self) -> set[int]:
+        """The actions that have entries."""

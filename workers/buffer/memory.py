@@ -86,6 +86,10 @@ class MemoryBuffer:
         self._check()
         self._entries.pop(binding, None)
 
+    def bindings(self) -> set[int]:
+        self._check()
+        return {binding for binding, held in self._entries.items() if held}
+
     def clear(self) -> None:
         """Lose everything, as a server that was flushed does."""
         self._entries.clear()

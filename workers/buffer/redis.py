@@ -160,5 +160,9 @@ class RedisBuffer:
     def drop(self, binding: int) -> None:
         self._drop(keys=[self._total, self._key(binding)])
 
-    def _key(self, binding: int) -> str:
+    @_guarded
+    def bindings(self) -> set[int]:
+        return {int(key.rpartition(b":")[2]) for key in self._client.scan_iter(self._key("*"), count=1000)}
+
+    def _key(self, binding: int | str) -> str:
         return f"{self._prefix}:a:{binding}"

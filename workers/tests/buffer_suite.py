@@ -118,8 +118,11 @@ class BufferSuite:
     def test_a_dropped_action_leaves_nothing(self, buffer: Buffer) -> None:
         buffer.append([group([1, 2])], 0)
 
+        assert buffer.bindings() == {1}
+
         buffer.drop(1)
 
+        assert buffer.bindings() == set()
         assert buffer.total() == 0
 
     def test_thousands_fit_into_one_append(self, roomy: Buffer) -> None:

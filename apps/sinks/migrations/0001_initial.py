@@ -27,6 +27,7 @@ class Migration(migrations.Migration):
                 ('sequence', models.BigIntegerField(default=0)),
                 ('state', models.JSONField(blank=True, default=dict, encoder=django.core.serializers.json.DjangoJSONEncoder)),
                 ('next_attempt_at', models.DateTimeField(blank=True, null=True)),
+                ('queued_until', models.DateTimeField(blank=True, null=True)),
                 ('failures', models.IntegerField(default=0)),
                 ('last_error', models.TextField(blank=True)),
                 ('delivered_at', models.DateTimeField(blank=True, null=True)),
@@ -72,6 +73,7 @@ class Migration(migrations.Migration):
                 ('id', models.UUIDField(default=formhub.core.ids.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('organization_id', models.UUIDField()),
                 ('sequence', models.BigIntegerField()),
+                ('turn', models.CharField(db_collation='C', max_length=200)),
                 ('state', models.CharField(choices=[('pending', 'Waiting'), ('sending', 'Sending'), ('ambiguous', 'Outcome not known yet'), ('delivered', 'Delivered'), ('refused', 'Refused')], default='pending', max_length=10, verbose_name='state')),
                 ('late', models.BooleanField(default=False)),
                 ('account', models.CharField(blank=True, max_length=200)),
@@ -149,7 +151,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='batch',
-            index=models.Index(condition=models.Q(('state__in', ['pending', 'sending', 'ambiguous'])), fields=['destination', 'sequence'], name='sinks_batch_unfinished'),
+            index=models.Index(condition=models.Q(('state__in', ['pending', 'sending', 'ambiguous'])), fields=['destination', 'turn'], name='sinks_batch_unfinished'),
         ),
         migrations.AddIndex(
             model_name='batch',

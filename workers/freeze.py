@@ -1,0 +1,149 @@
+"""Decide what the next batch of a destination holds, and write it down before anything is sent.
+
+The archive decides, in one transaction under the destination's lock: the rows after `settled_to` of each action, in
+the order of the log and without a gap, less those that are not owed, already in the ledger, or parked. `settled_to`
+rises over everything examined. So a batch can neither skip nor repeat a submission, whatever the buffer says.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import orjson
+from django.db.models import QuerySet
+
+from apps.sinks.contract import Policy
+from apps.sinks.models import Binding, BindingRevision, BindingState, Destination, Parked
+from apps.sinks.revisions import Revision, Revisions
+from formhub.core import logic
+from formhub.core.ids import uuid7
+from workers.lease import Lease, fenced
+from workers.ledger import Frozen, Room, insert_items, new_batch
+from workers.parked import freeze_again, park_broken
+from workers.rooms import Archive, Stored
+
+EXAMINE = 2000  # rows read at a time for an action with a condition, of which perhaps few are owed
+ACTIONS = 100  # of one destination that may have a part in one batch
+
+
+@dataclass(slots=True)
+class _Taken:
+    binding: Binding
+    settled_to: int
+    rows: list[Stored] = field(default_factory=list)
+    broken: list[Stored] = field(default_factory=list)
+    more: bool = False
+
+
+def waiting(destination: int, archive: Archive) -> list[Binding]:
+    """The actions of a destination that have rows to examine, or failed submissions to try again."""
+    active = list(_active(destination))
+    starts = [(binding, _start(binding, revisions)) for binding, revisions in _with_revisions(active)]
+    looking = [(binding, start) for binding, start in starts if start is not None]
+    oldest = archive.oldest_after([(binding.form_id, start) for binding, start in looking])
+    found = {binding.pk for (binding, _), at in zip(looking, oldest, strict=True) if at is not None}
+    found |= set(Parked.objects.filter(binding__in=active, again=True).values_list("binding_id", flat=True))
+    return [binding for binding in active if binding.pk in found]
+
+
+def freeze(lease: Lease, policy: Policy, archive: Archive, candidates: Sequence[int]) -> Frozen:
+    """`candidates`: the actions that `waiting` found. Raises workers.lease.LeaseLostError."""
+    with fenced(lease) as destination:
+        bindings = list(_active(destination.pk).select_for_update(no_key=True).filter(pk__in=candidates))
+        # Failed submissions asked for again and live ones take turns, and so do the actions among themselves.
+        if destination.sequence % 2 == 0 and (again := freeze_again(destination, bindings, policy, archive)):
+            return again
+        live = _freeze_live(destination, _rotated(bindings, destination.sequence), policy, archive)
+        if live.batch is None and not live.more:
+            return freeze_again(destination, bindings, policy, archive) or live
+        return live
+
+
+def _active(destination: int) -> QuerySet[Binding]:
+    # One that is off still owes what came before.
+    return Binding.objects.filter(destination_id=destination).exclude(state=BindingState.PAUSED).order_by("pk")
+
+
+def _rotated(bindings: list[Binding], sequence: int) -> list[Binding]:
+    start = sequence % len(bindings) if bindings else 0
+    return (bindings[start:] + bindings[:start])[:ACTIONS]
+
+
+def _with_revisions(bindings: Sequence[Binding]) -> list[tuple[Binding, Revisions]]:
+    found: dict[int, list[Revision]] = {binding.pk: [] for binding in bindings}
+    for row in BindingRevision.objects.filter(binding__in=list(found)).order_by("from_position", "id"):
+        found[row.binding_id].append(Revision(row.from_position, row.on, row.condition))
+    return [(binding, Revisions(found[binding.pk])) for binding in bindings]
+
+
+def _start(binding: Binding, revisions: Revisions) -> int | None:
+    return revisions.start_after(max(binding.settled_to, binding.since))
+
+
+def _freeze_live(destination: Destination, bindings: list[Binding], policy: Policy, archive: Archive) -> Frozen:
+    room = Room(policy.max_items, policy.max_bytes)
+    taken = []
+    for index, (binding, revisions) in enumerate(_with_revisions(bindings)):
+        share = Room(-(-room.items // (len(bindings) - index)), room.bytes, room.empty)
+        taken.append(_take(binding, revisions, archive, share))
+        used = len(taken[-1].rows)
+        room = Room(room.items - used, share.bytes, room.empty and not used)
+    batch_id = uuid7()
+    rows = {part.binding.pk: kept for part in taken if (kept := _write_items(batch_id, part))}
+    batch = new_batch(destination, batch_id, sum(map(len, rows.values()))) if rows else None
+    for part in taken:
+        _settle(part)
+    return Frozen(
+        batch=batch,
+        rows=rows,
+        more=any(part.more for part in taken),
+        behind=any(part.binding.behind_at is not None for part in taken),
+    )
+
+
+def _take(binding: Binding, revisions: Revisions, archive: Archive, room: Room) -> _Taken:
+    taken = _Taken(binding, binding.settled_to)
+    start = _start(binding, revisions)
+    if start is None:
+        return taken
+    taken.settled_to = start
+    limit = room.items + 1 if binding.condition is None else EXAMINE
+    # The bound is read first: what lies below it is then certainly among the rows read after it.
+    below = archive.archived_below(binding.form_id)
+    rows = archive.after(binding.form_id, start, below, limit)
+    taken.more = len(rows) == limit
+    for row in rows:
+        owed = _owed(row, revisions.at(row.position))
+        if owed is None:
+            taken.broken.append(row)
+        elif owed and not room.take(len(orjson.dumps(row.answers))):
+            taken.more = True
+            break
+        elif owed:
+            taken.rows.append(row)
+        taken.settled_to = row.position
+    return taken
+
+
+def _owed(row: Stored, revision: Revision) -> bool | None:
+    """None: the condition fails on these answers, so nobody can say."""
+    if not revision.on:
+        return False
+    try:
+        return logic.holds(revision.condition, row.answers)
+    except logic.ConditionError:
+        return None
+
+
+def _write_items(batch: UUID, part: _Taken) -> list[Stored]:
+    """The rows that were not in the ledger and not parked, now in the ledger."""
+    park_broken(part.binding, part.broken)
+    ids = [row.id for row in part.rows]
+    held = Parked.objects.filter(binding=part.binding, submission_id__in=ids)
+    parked = set(held.values_list("submission_id", flat=True)) if ids else set()
+    return insert_items(batch, part.binding.pk, [row for row in part.rows if row.id not in parked])
+
+
+def _settle(part: _Taken) -> None:
+    if part.settled_to != part.binding.settled_to:
+        Binding.objects.filter(pk=part.binding.pk).update(settled_to=part.settled_to)

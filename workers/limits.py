@@ -1,0 +1,150 @@
+"""Rates towards outside services, shared by all workers.
+
+Each rate is one number per key: the time at which its bucket will be full again (the generic cell rate algorithm).
+A bucket holds a fifth of the rate, so no window sees more than 1.2 times what the rate allows; a service's own quota
+is meant to be a quarter above the stated rate.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from apps.sinks.contract import BackpressureError, Rate
+from formhub.core.clock import Clock
+
+LOCAL_SHARE = 0.25  # alone without Redis, a worker cannot know how many others are calling
+
+
+class RateLimitedError(BackpressureError):
+    """Our own rate is used up; the service was not called."""
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    key: str
+    rate: Rate
+
+    @property
+    def interval(self) -> float:
+        return self.rate.seconds / self.rate.calls
+
+    @property
+    def tolerance(self) -> float:
+        """How far ahead of time a call may be: the rest of a bucket, in seconds."""
+        return self.interval * (max(1, self.rate.calls // 5) - 1)
+
+    @property
+    def name(self) -> str:
+        return f"{self.rate.name}:{self.key}"
+
+
+class Limiter(Protocol):
+    def spend(self, charges: Sequence[Charge]) -> None:
+        """Take one call of each or of none. Raises RateLimitedError with the wait in seconds."""
+
+    def give_back(self, charges: Sequence[Charge]) -> None:
+        """The call was not made after all."""
+
+    def drain(self, charges: Sequence[Charge], seconds: float) -> None:
+        """Nothing more for `seconds`: the service said that its quota is used up."""
+
+
+class LocalLimiter:
+    """Buckets of one process. share: which part of each rate it may use."""
+
+    def __init__(self, clock: Clock, share: float = 1.0) -> None:
+        self._clock = clock
+        self._share = share
+        self._full_at: dict[str, float] = {}
+
+    def spend(self, charges: Sequence[Charge]) -> None:
+        now = self._clock.monotonic()
+        self._full_at = {name: at for name, at in self._full_at.items() if at > now}
+        wait = max((self._full_at.get(charge.name, now) - now - charge.tolerance for charge in charges), default=0)
+        if wait > 0:
+            raise RateLimitedError("The rate is used up.", after=wait)
+        for charge in charges:
+            self._full_at[charge.name] = max(now, self._full_at.get(charge.name, now)) + charge.interval / self._share
+
+    def give_back(self, charges: Sequence[Charge]) -> None:
+        for charge in charges:
+            self._full_at[charge.name] = self._full_at.get(charge.name, 0) - charge.interval / self._share
+
+    def drain(self, charges: Sequence[Charge], seconds: float) -> None:
+        until = self._clock.monotonic() + seconds
+        for charge in charges:
+            self._full_at[charge.name] = max(self._full_at.get(charge.name, 0), until + charge.tolerance)
+
+
+# Times in milliseconds of the server's clock: the workers' own may differ. Nothing here must survive: each key ends
+# when its bucket is full.
+_SPEND = """
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local wait = 0
+for i, key in ipairs(KEYS) do
+  local at = tonumber(redis.call('GET', key) or '0')
+  wait = math.max(wait, at - now - tonumber(ARGV[2 * i]))
+end
+if wait > 0 then return math.ceil(wait) end
+for i, key in ipairs(KEYS) do
+  local at = math.max(now, tonumber(redis.call('GET', key) or '0')) + tonumber(ARGV[2 * i - 1])
+  redis.call('SET', key, string.format('%.0f', at), 'PX', math.ceil(at - now))
+end
+return 0
+"""
+
+_GIVE_BACK = """
+for i, key in ipairs(KEYS) do
+  local at = tonumber(redis.call('GET', key) or '0')
+  if at > 0 then redis.call('SET', key, string.format('%.0f', at - tonumber(ARGV[i])), 'KEEPTTL') end
+end
+"""
+
+_DRAIN = """
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+for i, key in ipairs(KEYS) do
+  local at = math.max(now + tonumber(ARGV[i]), tonumber(redis.call('GET', key) or '0'))
+  redis.call('SET', key, string.format('%.0f', at), 'PX', math.ceil(at - now))
+end
+"""
+
+
+class RedisLimiter:
+    """Buckets on a server that all workers share; `fallback` while it is away."""
+
+    def __init__(self, client: "Redis", fallback: Limiter, prefix: str = "formhub:rate") -> None:
+        self._fallback = fallback
+        self._prefix = prefix
+        self._spend = client.register_script(_SPEND)
+        self._give_back = client.register_script(_GIVE_BACK)
+        self._drain = client.register_script(_DRAIN)
+
+    def spend(self, charges: Sequence[Charge]) -> None:
+        numbers = [ms for charge in charges for ms in (1000 * charge.interval, 1000 * charge.tolerance)]
+        wait = self._run(self._spend, charges, numbers)
+        if wait is None:
+            self._fallback.spend(charges)
+        elif wait:
+            raise RateLimitedError("The rate is used up.", after=wait / 1000)
+
+    def give_back(self, charges: Sequence[Charge]) -> None:
+        if self._run(self._give_back, charges, [1000 * charge.interval for charge in charges]) is None:
+            self._fallback.give_back(charges)
+
+    def drain(self, charges: Sequence[Charge], seconds: float) -> None:
+        self._fallback.drain(charges, seconds)
+        self._run(self._drain, charges, [1000 * (seconds + charge.tolerance) for charge in charges])
+
+    def _run(self, script: Callable[..., Any], charges: Sequence[Charge], args: list[float]) -> int | None:
+        """The script's answer, None when the server is away."""
+        if not charges:
+            return 0
+        try:
+            return int(script(keys=[f"{self._prefix}:{charge.name}" for charge in charges], args=args) or 0)
+        except RedisError:
+            return None

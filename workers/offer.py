@@ -1,0 +1,170 @@
+"""One call of a sink, and what the class of its error leads to."""
+
+import logging
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from apps.sinks import contract
+from apps.sinks.contract import (
+    BackpressureError,
+    ConfigurationError,
+    Confirmation,
+    Context,
+    DeliveryError,
+    PermanentError,
+    RetryableError,
+    Sink,
+)
+from apps.sinks.models import Batch
+from formhub.core import metrics
+from formhub.core.clock import Clock
+from workers import outcomes, retry
+from workers.compose import Rows, compose
+from workers.lease import Lease, LeaseLostError, kept
+from workers.limits import Charge, Limiter, RateLimitedError
+from workers.outcomes import Trouble
+from workers.rooms import Forms
+
+logger = logging.getLogger(__name__)
+
+
+class Result(Enum):
+    """DELIVERED; CHANGED: the ledger looks otherwise now, look again; WAITING: nothing to do before some time."""
+
+    DELIVERED = "delivered"
+    CHANGED = "changed"
+    WAITING = "waiting"
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A batch about to be called out, by the holder of its destination's lease."""
+
+    lease: Lease
+    batch: Batch
+    kind: type[Sink]
+    charges: Sequence[Charge]
+    limiter: Limiter
+    forms: Forms
+    clock: Clock
+
+    def make(self, rows: Rows) -> Result:
+        if not any(rows.values()):
+            outcomes.delivered(self.lease, self.batch, self.batch.destination.state)  # all were erased
+            return Result.DELIVERED
+        try:
+            content = compose(self.batch, rows, self.forms, self._keep)
+        except ConfigurationError as error:
+            return self._misconfigured(error, Confirmation.UNKNOWN)
+        with metrics.FLUSH_SECONDS.labels(self.kind.name).time():
+            result = self._call(content)
+        metrics.FLUSHED.labels(self.kind.name, result.value).inc(len(content.ids))
+        metrics.BATCH_SIZE.labels(self.kind.name).observe(len(content.ids))
+        return result
+
+    def _call(self, content: contract.Batch) -> Result:
+        config, context, sink = content.parts[0].config, self._context(), None
+        try:
+            sink = self.kind(config, context)
+            if content.ambiguous and not self.kind.policy.repeatable and self._settled(sink.confirm(content)):
+                return Result.DELIVERED
+            content = replace(content, account=content.account or self.kind.account(config))
+            outcomes.sending(self.lease, self.batch, content.account)
+            with kept(self.lease, longest=3 * self.kind.policy.timeout):
+                sink.deliver(content)
+        except LeaseLostError:
+            raise
+        except DeliveryError as error:
+            outcomes.remember(self.lease, context.state)
+            return self._react(sink, content, error)
+        except Exception as error:  # noqa: BLE001 - whatever a plug-in raises must not stop the destination
+            outcomes.remember(self.lease, context.state)
+            return self._unexpected(sink, content, error)
+        outcomes.delivered(self.lease, self.batch, context.state)
+        return Result.DELIVERED
+
+    def _react(self, sink: Sink | None, content: contract.Batch, error: DeliveryError) -> Result:
+        match error:
+            case BackpressureError():
+                return self._held(error)
+            case RetryableError():
+                return self._later(Trouble("retryable", str(error), error.part), error.after)
+            case ConfigurationError():
+                return self._misconfigured(error, self._confirmation(sink, content))
+            case PermanentError():
+                outcomes.refuse(self.lease, self.batch, Trouble(error.code, str(error), error.part), error.ids)
+                return Result.CHANGED
+            case _:
+                return self._later(Trouble("ambiguous", str(error), error.part), None, ambiguous=True)
+
+    def _held(self, error: BackpressureError) -> Result:
+        if not isinstance(error, RateLimitedError):
+            self.limiter.drain(self.charges, error.after)
+        outcomes.hold(self.lease, self.batch, str(error), error.after)
+        return Result.WAITING
+
+    def _later(self, trouble: Trouble, after: float | None, *, ambiguous: bool = False) -> Result:
+        policy, tries = self.kind.policy, self.batch.attempts
+        unsure = ambiguous or self.batch.ambiguous_at is not None
+        seconds = retry.delay(policy, tries, after)
+        if seconds is None or (unsure and not policy.repeatable and tries >= retry.UNSURE_TRIES):
+            code = "outcome_unknown" if unsure else "gave_up"
+            outcomes.give_up(self.lease, self.batch, Trouble(code, trouble.message))
+            return Result.CHANGED
+        outcomes.wait(self.lease, self.batch, trouble, seconds, ambiguous=ambiguous)
+        return Result.WAITING
+
+    def _misconfigured(self, error: ConfigurationError, found: Confirmation) -> Result:
+        """Pause; but a batch of which an earlier attempt may have landed is taken apart only if it is sure not to."""
+        trouble = Trouble("configuration", str(error), error.part)
+        if self.batch.ambiguous_at is not None:
+            if self._settled(found):
+                return Result.DELIVERED
+            if self.batch.ambiguous_at is not None and self.batch.attempts >= retry.UNSURE_TRIES:
+                outcomes.give_up(self.lease, self.batch, Trouble("outcome_unknown", trouble.message))
+                return Result.CHANGED
+        outcomes.pause(self.lease, self.batch, trouble, error.remedy)
+        return Result.WAITING if self.batch.ambiguous_at else Result.CHANGED
+
+    def _unexpected(self, sink: Sink | None, content: contract.Batch, error: Exception) -> Result:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        # Not the message: it may hold answers.
+        kind = type(error).__name__
+        logger.error("batch %s: %s at %s:%s", self.batch.pk, kind, place.filename, place.lineno)
+        trouble = Trouble("unexpected", f"The action failed unexpectedly ({kind}).")
+        tries = 1 + sum(attempt["code"] == trouble.code for attempt in self.batch.tries)
+        if tries < retry.UNEXPECTED_TRIES:
+            return self._later(trouble, None, ambiguous=True)
+        found = self._confirmation(sink, content)
+        if found is Confirmation.ABSENT:
+            outcomes.refuse(self.lease, self.batch, trouble, None)
+        elif not self._settled(found):
+            outcomes.give_up(self.lease, self.batch, trouble)
+        return Result.CHANGED
+
+    def _confirmation(self, sink: Sink | None, content: contract.Batch) -> Confirmation:
+        try:
+            return sink.confirm(content) if sink else Confirmation.UNKNOWN
+        except Exception as error:  # noqa: BLE001 - it could not find out, whatever the reason
+            logger.info("batch %s: not confirmed (%s)", self.batch.pk, type(error).__name__)
+            return Confirmation.UNKNOWN
+
+    def _settled(self, found: Confirmation) -> bool:
+        """Write down what was found out; whether the batch is through."""
+        if found is Confirmation.LANDED:
+            outcomes.delivered(self.lease, self.batch, self.batch.destination.state)
+        elif found is Confirmation.ABSENT:
+            outcomes.absent(self.lease, self.batch)
+        return found is Confirmation.LANDED
+
+    def _keep(self, body: bytes) -> None:
+        outcomes.keep(self.lease, self.batch, body)
+
+    def _context(self) -> Context:
+        destination = self.batch.destination
+        return Context(destination.organization_id, dict(destination.state), self._spend, self.clock)
+
+    def _spend(self, name: str) -> None:
+        self.limiter.spend([charge for charge in self.charges if charge.rate.name == name])
