@@ -4,6 +4,7 @@ Rates are written as in the settings, `60/minute`; a form may have its own. The 
 draft-ietf-httpapi-ratelimit-headers: the caller is told of the limit that is theirs, not of those shared with others.
 """
 
+import logging
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
@@ -15,6 +16,8 @@ from apps.intake.gate.base import Entry, Limit, Standing
 from apps.orgs.keys import KeyGrant
 from formhub.core.problem import Problem
 
+logger = logging.getLogger(__name__)
+
 _WHO = {
     "address": "this address",
     "key": "this API key",
@@ -25,16 +28,15 @@ _WHO = {
 
 def limits_of(form: PublishedForm, grant: KeyGrant | None, address: str) -> tuple[Limit, ...]:
     """The caller's own limit first. With a key its address does not count: a server sends for many people."""
-    rates = form.rates
     if grant is None:
-        rate = rates.get("per_address") or settings.INTAKE_PER_ADDRESS_AND_FORM
+        rate = _rate(form, "per_address", settings.INTAKE_PER_ADDRESS_AND_FORM)
         own = _limit("address", rate, f"{form.id}:{_network(address)}")
     else:
-        own = _limit("key", rates.get("per_key") or settings.INTAKE_PER_KEY, str(grant.id))
+        own = _limit("key", _rate(form, "per_key", settings.INTAKE_PER_KEY), str(grant.id))
     return (
         own,
-        _limit("form", rates.get("per_form") or settings.INTAKE_PER_FORM, str(form.id)),
-        _limit("organization", settings.INTAKE_PER_ORGANIZATION, str(form.organization)),
+        _limit("form", _rate(form, "per_form", settings.INTAKE_PER_FORM), str(form.id)),
+        _limit("organization", parse_rate(settings.INTAKE_PER_ORGANIZATION), str(form.organization)),
     )
 
 
@@ -63,9 +65,17 @@ def _headers(standing: Standing) -> dict[str, str]:
     }
 
 
-def _limit(name: str, rate: str, key: str) -> Limit:
-    amount, seconds = parse_rate(rate)
-    return Limit(name, f"limit:{name}:{key}", amount, seconds)
+def _limit(name: str, rate: tuple[int, int], key: str) -> Limit:
+    return Limit(name, f"limit:{name}:{key}", *rate)
+
+
+def _rate(form: PublishedForm, name: str, default: str) -> tuple[int, int]:
+    """The form's own rate. One that cannot be read must not close the form: the general one holds then."""
+    try:
+        return parse_rate(form.rates.get(name) or default)
+    except ValueError:
+        logger.warning("Form %s has an unreadable rate %s", form.id, name)
+        return parse_rate(default)
 
 
 @lru_cache(maxsize=1024)

@@ -11,6 +11,8 @@ from apps.intake import receipts
 from apps.intake.receipts import NoReceiptError, Receipt
 from apps.intake.tests.forms import FORM
 
+pytestmark = pytest.mark.urls("apps.intake.tests.urls")
+
 AT = datetime(2026, 11, 3, 9, 14, 7, 512345, tzinfo=UTC)
 
 

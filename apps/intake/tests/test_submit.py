@@ -208,6 +208,10 @@ class TestLimits:
         other = client.post(URL, orjson.dumps(GOOD), content_type="application/json", REMOTE_ADDR="192.0.2.7")
         assert other.status_code == 202
 
+    def test_a_rate_that_cannot_be_read_does_not_close_the_form(self, client: Client, forms: Forms) -> None:
+        forms.put(rates={"per_address": "often"})
+        assert post(client)["RateLimit-Policy"] == '"address";q=60;w=60'
+
     def test_a_forms_own_limit_holds_for_all(self, client: Client, forms: Forms) -> None:
         forms.put(rates={"per_form": "1/hour"})
         post(client)

@@ -1,0 +1,44 @@
+"""What can be wrong with the settings of the intake, told before the first submission."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.core import checks
+from django.core.checks import CheckMessage, register
+
+from apps.intake.throttle import parse_rate
+
+RATES = ("INTAKE_PER_ADDRESS_AND_FORM", "INTAKE_PER_KEY", "INTAKE_PER_FORM", "INTAKE_PER_ORGANIZATION")
+# A request may wait for Kafka, two seconds beyond for a producer that is held up, and a little for Redis.
+KAFKA_SECONDS_MAX = 4.5
+
+
+@register
+def check_rates(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    return [
+        checks.Error(f"{name} is no rate.", hint="Write it as 60/minute.", id="intake.E001")
+        for name in RATES
+        if not _readable(getattr(settings, name))
+    ]
+
+
+@register
+def check_budget(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    if settings.INTAKE_KAFKA_SECONDS <= KAFKA_SECONDS_MAX:
+        return []
+    return [
+        checks.Warning(
+            f"INTAKE_KAFKA_SECONDS is above {KAFKA_SECONDS_MAX}.",
+            hint="An answer should come within 7 seconds, before gateways and browsers give up.",
+            id="intake.W001",
+        )
+    ]
+
+
+def _readable(rate: str) -> bool:
+    try:
+        parse_rate(rate)
+    except ValueError:
+        return False
+    return True
