@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.http import HttpRequest
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -53,7 +54,7 @@ class SchemaView(APIView):
         headers = {**CORS, "Cache-Control": f"public, max-age={MAX_AGE_SECONDS}"}
         return Response(_body(found), headers=headers)
 
-    def options(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+    def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Response:
         """The browser's question before a request from another site."""
         allowed = {"Access-Control-Allow-Methods": "GET, HEAD, OPTIONS", "Access-Control-Allow-Headers": "*"}
         return Response(status=204, headers={**CORS, **allowed, "Access-Control-Max-Age": str(PREFLIGHT_SECONDS)})

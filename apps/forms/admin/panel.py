@@ -1,0 +1,80 @@
+"""What stands above a form's fields: its state, what keeps it from being published, where answers go, versions."""
+
+import json
+import re
+import shlex
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+
+from apps.forms import definition, schema
+from apps.forms.document import Problem
+from apps.forms.models import Form
+
+VERSIONS_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A problem and where on the page it is: `anchor` is the id of an input, empty if it belongs to no row."""
+
+    place: str
+    message: str
+    anchor: str
+
+
+def context(form: Form, request: HttpRequest) -> dict[str, Any]:
+    draft = definition.draft(form)
+    problems = draft.problems(form.keys)
+    return {
+        "form_problems": [_shown(problem, draft, form) for problem in problems],
+        "form_changed": form.live is None or form.live.definition != draft.document,
+        "form_versions": form.versions.select_related("published_by")[:VERSIONS_SHOWN],
+        "form_address": address(form, request),
+        "form_curl": curl(form, request),
+        "form_page": address(form, request).replace("/submissions", "/schema"),
+    }
+
+
+def address(form: Form, request: HttpRequest) -> str:
+    base = getattr(settings, "PUBLIC_URL", "") or request.build_absolute_uri("/").rstrip("/")
+    return f"{base}/api/v1/forms/{form.public_id}/submissions"
+
+
+def curl(form: Form, request: HttpRequest) -> str:
+    """A command that sends one submission to the published form, empty if there is none."""
+    if form.live is None:
+        return ""
+    asked = form.live.schema["properties"]
+    elements = [element for element in schema.walk(form.live.definition) if element.key in asked]
+    answers = json.dumps(schema.sample(elements, form.region), ensure_ascii=False)
+    lines = [f"curl {shlex.quote(address(form, request))}"]
+    if form.key_required:
+        lines.append("-H 'Authorization: Bearer YOUR_API_KEY'")
+    lines += ["-H 'Content-Type: application/json'", f"-d {shlex.quote(answers)}"]
+    return " \\\n  ".join(lines)
+
+
+def _shown(problem: Problem, draft: definition.Draft, form: Form) -> Shown:
+    path, member = problem.path, ""
+    row = draft.rows.get(path)
+    while row is None and path:
+        path, dot, last = path.rpartition(".")
+        member = f"{last}{dot and member and '.'}{member}"
+        row = draft.rows.get(path)
+    if row is None:
+        return Shown("", problem.message, "")
+    return _shown_at_row(problem, row, member, form)
+
+
+def _shown_at_row(problem: Problem, row: int, member: str, form: Form) -> Shown:
+    rows = list(form.fields.order_by("position", "id"))
+    number = next(number for number, other in enumerate(rows) if other.pk == row)
+    name = re.split(r"[.\[]", member)[0]
+    inputs = {"title": "label", "type": "type", "key": "key", "help": "help", "required": "required"}
+    inputs |= {"label": "label", "settings": "settings", "elements": "parent"}
+    setting = member.partition(".")[2]
+    place = f"{rows[number]}{': ' if setting else ''}{setting}"
+    return Shown(place, problem.message, f"id_fields-{number}-{inputs.get(name, 'label')}")
