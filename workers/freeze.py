@@ -13,7 +13,8 @@ import orjson
 from django.db.models import QuerySet
 
 from apps.sinks.contract import Policy
-from apps.sinks.models import Binding, BindingRevision, BindingState, Destination, Parked
+from apps.sinks.models import Binding, BindingState, Destination, Parked
+from apps.sinks.queries import revisions_of
 from apps.sinks.revisions import Revision, Revisions
 from formhub.core import logic
 from formhub.core.ids import uuid7
@@ -70,10 +71,8 @@ def _rotated(bindings: list[Binding], sequence: int) -> list[Binding]:
 
 
 def _with_revisions(bindings: Sequence[Binding]) -> list[tuple[Binding, Revisions]]:
-    found: dict[int, list[Revision]] = {binding.pk: [] for binding in bindings}
-    for row in BindingRevision.objects.filter(binding__in=list(found)).order_by("from_position", "id"):
-        found[row.binding_id].append(Revision(row.from_position, row.on, row.condition))
-    return [(binding, Revisions(found[binding.pk])) for binding in bindings]
+    found = revisions_of(binding.pk for binding in bindings)
+    return [(binding, found[binding.pk]) for binding in bindings]
 
 
 def _start(binding: Binding, revisions: Revisions) -> int | None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F
+from django.db.models import Count, F
 from django.db.models.functions import Now
 
 from apps.sinks.models import UNFINISHED, Batch, BatchState, Binding, BindingState, Destination
@@ -52,6 +52,10 @@ def remember(lease: Lease, state: Mapping[str, Any]) -> None:
 
 def delivered(lease: Lease, batch: Batch, state: Mapping[str, Any]) -> None:
     with fenced(lease) as destination:
+        counts = batch.items.order_by().values_list("binding_id").annotate(count=Count("submission_id"))
+        for binding, count in counts:
+            counted = Binding.objects.filter(pk=binding)
+            counted.update(delivered=F("delivered") + count, delivered_at=Now())
         close(batch, BatchState.DELIVERED)
         _update(destination, state=dict(state), failures=0, last_error="", delivered_at=Now())
 

@@ -60,6 +60,7 @@ class Binding(models.Model):
     It owes the submissions with `position > since` at whose position its revision was on and its condition held.
     Everything up to `settled_to` is in the ledger, parked or not owed. `owes_below` is set while it is off: nothing
     from that position on is owed. `behind_at`: from here on its buffer does not list everything that waits.
+    `delivered` counts, because counting ten million items takes too long.
     """
 
     organization = models.ForeignKey(
@@ -82,6 +83,8 @@ class Binding(models.Model):
     settled_to = models.BigIntegerField(default=-1)
     owes_below = models.BigIntegerField(null=True, blank=True)
     behind_at = models.BigIntegerField(null=True, blank=True)
+    delivered = models.BigIntegerField(_("delivered"), default=0)
+    delivered_at = models.DateTimeField(_("last delivered"), null=True, blank=True)
     flush_seconds = models.FloatField(_("deliver within (seconds)"), null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)

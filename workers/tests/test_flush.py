@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -421,7 +422,7 @@ def test_where_nothing_landed_an_unknown_failure_is_narrowed_down(cast: Cast) ->
         if rows[0].id in batch.ids:
             raise ZeroDivisionError
 
-    Shelf.always = staticmethod(check)  # type: ignore[assignment]
+    Shelf.always = staticmethod(check)
     for _ in range(8):
         cast.flush(action)
 
@@ -529,7 +530,7 @@ def test_no_function_of_the_ledger_works_with_an_old_token(cast: Cast) -> None:
     batch = Delivery.objects.get()
     stale = lease.Lease(action.destination_id, token=0)
 
-    for attempt in (
+    attempts: list[Callable[[], object]] = [
         lambda: ledger.unfinished(stale),
         lambda: outcomes.sending(stale, batch, ""),
         lambda: outcomes.delivered(stale, batch, {}),
@@ -538,7 +539,8 @@ def test_no_function_of_the_ledger_works_with_an_old_token(cast: Cast) -> None:
         lambda: outcomes.give_up(stale, batch, Trouble("x", "x")),
         lambda: outcomes.pause(stale, batch, Trouble("x", "x"), "x"),
         lambda: outcomes.keep(stale, batch, b"x"),
-    ):
+    ]
+    for attempt in attempts:
         with pytest.raises(lease.LeaseLostError):
             attempt()
     assert states() == [BatchState.PENDING]

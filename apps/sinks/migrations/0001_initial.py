@@ -55,6 +55,8 @@ class Migration(migrations.Migration):
                 ('settled_to', models.BigIntegerField(default=-1)),
                 ('owes_below', models.BigIntegerField(blank=True, null=True)),
                 ('behind_at', models.BigIntegerField(blank=True, null=True)),
+                ('delivered', models.BigIntegerField(default=0, verbose_name='delivered')),
+                ('delivered_at', models.DateTimeField(blank=True, null=True, verbose_name='last delivered')),
                 ('flush_seconds', models.FloatField(blank=True, null=True, verbose_name='deliver within (seconds)')),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
                 ('updated_at', models.DateTimeField(auto_now=True)),
