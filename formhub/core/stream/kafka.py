@@ -1,0 +1,375 @@
+"""The log on Apache Kafka, by kafka-python. Its traps are coded around here, and nothing else knows the client."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType, OffsetSpec
+from kafka.errors import KafkaError, OffsetOutOfRangeError, TopicAlreadyExistsError
+from kafka.structs import OffsetAndMetadata
+
+from formhub.core.stream.base import (
+    Message,
+    OffsetOutOfRange,
+    Outcome,
+    RebalanceListener,
+    Receipt,
+    Record,
+    StreamError,
+)
+
+# Given so that no client asks the broker for its version first: construction neither blocks nor fails.
+API_VERSION = (3, 9)
+MAX_MESSAGE_BYTES = 2_097_152
+FETCH_BYTES = 8_388_608
+MAX_BLOCK_MS = 1_500
+REQUEST_TIMEOUT_MS = 3_500
+DELIVERY_TIMEOUT_MS = 8_000
+ADMIN_TIMEOUT_MS = 5_000
+
+
+class KafkaPublisher:
+    """Writes groups to one topic: idempotent, on all in-sync replicas, no linger, bounded in time.
+
+    A record that fails here may still land (a timeout after the append), so its error is ambiguous: readers tell
+    repeats by the submission's id.
+    """
+
+    def __init__(self, bootstrap_servers: Sequence[str], topic: str, partitions: int) -> None:
+        self.topic = topic
+        self.partitions = partitions
+        self._producer = KafkaProducer(
+            bootstrap_servers=list(bootstrap_servers),
+            api_version=API_VERSION,
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=0,
+            batch_size=800_000,
+            max_block_ms=MAX_BLOCK_MS,
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+            delivery_timeout_ms=DELIVERY_TIMEOUT_MS,
+            max_request_size=MAX_MESSAGE_BYTES,
+            metrics_enabled=False,
+        )
+
+    def publish(self, messages: Sequence[Message], done: Callable[[list[Outcome]], None]) -> None:
+        group = _Group(len(messages), done)
+        for index, message in enumerate(messages):
+            try:
+                future = self._producer.send(
+                    self.topic,
+                    key=message.key,
+                    value=message.value,
+                    headers=list(message.headers),
+                    partition=message.partition,
+                )
+            except (KafkaError, AssertionError) as error:
+                # Without topic metadata every send of the group would block as long again: all fail together.
+                refused = StreamError(f"the broker gave no metadata ({type(error).__name__})", ambiguous=False)
+                for rest in range(index, len(messages)):
+                    group.settle(rest, refused)
+                return
+            future.add_callback(partial(_received, group, index))
+            future.add_errback(partial(_failed, group, index))
+
+    def close(self, seconds: float) -> None:
+        self._producer.close(timeout_ms=int(seconds * 1000))
+
+
+class _Group:
+    """Collects one outcome per message and tells them all when the last one is in."""
+
+    def __init__(self, size: int, done: Callable[[list[Outcome]], None]) -> None:
+        self._outcomes: list[Outcome | None] = [None] * size
+        self._missing = size
+        self._done = done
+        self._lock = threading.Lock()
+        if not size:
+            done([])
+
+    def settle(self, index: int, outcome: Outcome) -> None:
+        with self._lock:
+            if self._outcomes[index] is not None:
+                return
+            self._outcomes[index] = outcome
+            self._missing -= 1
+            if self._missing:
+                return
+        self._done([outcome for outcome in self._outcomes if outcome is not None])
+
+
+def _received(group: _Group, index: int, metadata: Any) -> None:
+    # A batch that was split can end without an offset: only an offset is a receipt.
+    if metadata is None or metadata.offset is None or metadata.offset < 0:
+        group.settle(index, StreamError("the broker named no offset"))
+    else:
+        group.settle(index, Receipt(metadata.partition, metadata.offset))
+
+
+def _failed(group: _Group, index: int, error: BaseException) -> None:
+    group.settle(index, StreamError(f"the broker gave no receipt ({type(error).__name__})"))
+
+
+class KafkaSource:
+    """A member of a group. Where it reads is decided by `seek` at each assignment, never by the client's own reset."""
+
+    def __init__(
+        self,
+        bootstrap_servers: Sequence[str],
+        topic: str,
+        group: str,
+        listener: RebalanceListener | None = None,
+        *,
+        session_seconds: float = 30.0,
+        max_poll_seconds: float = 300.0,
+    ) -> None:
+        self.topic = topic
+        self._servers = list(bootstrap_servers)
+        self._consumer = KafkaConsumer(
+            bootstrap_servers=self._servers,
+            api_version=API_VERSION,
+            group_id=group,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            session_timeout_ms=int(session_seconds * 1000),
+            heartbeat_interval_ms=int(session_seconds * 1000 / 10),
+            max_poll_interval_ms=int(max_poll_seconds * 1000),
+            request_timeout_ms=int(max(session_seconds + 10, 40) * 1000),
+            fetch_max_bytes=4 * FETCH_BYTES,
+            max_partition_fetch_bytes=FETCH_BYTES,
+            fetch_max_wait_ms=100,
+            metrics_enabled=False,
+        )
+        self._consumer.subscribe([topic], listener=_Listener(listener) if listener else None)
+
+    def poll(self, max_records: int, seconds: float) -> list[Record]:
+        with _translated("poll"):
+            try:
+                taken = self._consumer.poll(timeout_ms=int(seconds * 1000), max_records=max_records)
+            except OffsetOutOfRangeError as error:
+                raise OffsetOutOfRange("an offset is outside of the log") from error
+        return [
+            Record(
+                topic=self.topic,
+                partition=partition.partition,
+                offset=record.offset,
+                key=record.key,
+                value=record.value or b"",
+                headers=tuple(record.headers),
+                timestamp_ms=record.timestamp,
+            )
+            for partition, records in taken.items()
+            for record in records
+        ]
+
+    def assignment(self) -> set[int]:
+        return {partition.partition for partition in self._consumer.assignment()}
+
+    def seek(self, offsets: Mapping[int, int]) -> None:
+        for partition, offset in offsets.items():
+            self._consumer.seek(self._partition(partition), offset)
+
+    def commit(self, offsets: Mapping[int, int]) -> None:
+        with _translated("commit"):
+            self._consumer.commit(
+                {self._partition(number): OffsetAndMetadata(offset, "", -1) for number, offset in offsets.items()},
+                timeout_ms=ADMIN_TIMEOUT_MS,
+            )
+
+    def committed(self) -> dict[int, int]:
+        with _translated("committed"):
+            found = {
+                number: self._consumer.committed(self._partition(number), timeout_ms=ADMIN_TIMEOUT_MS)
+                for number in self.assignment()
+            }
+        return {number: offset for number, offset in found.items() if offset is not None}
+
+    def bounds(self) -> dict[int, tuple[int, int]]:
+        partitions = [self._partition(number) for number in self.assignment()]
+        if not partitions:
+            return {}
+        with _translated("bounds"):
+            first = self._consumer.beginning_offsets(partitions, timeout_ms=ADMIN_TIMEOUT_MS)
+            last = self._consumer.end_offsets(partitions, timeout_ms=ADMIN_TIMEOUT_MS)
+        return {partition.partition: (first[partition], last[partition]) for partition in partitions}
+
+    def topic_id(self) -> str:
+        with _admin(self._servers, ADMIN_TIMEOUT_MS) as admin:
+            return _described(admin, self.topic).id
+
+    def pause(self, partitions: set[int]) -> None:
+        self._consumer.pause(*(self._partition(number) for number in partitions & self.assignment()))
+
+    def resume(self, partitions: set[int]) -> None:
+        self._consumer.resume(*(self._partition(number) for number in partitions & self.assignment()))
+
+    def close(self) -> None:
+        self._consumer.close(autocommit=False, timeout_ms=ADMIN_TIMEOUT_MS)
+
+    def _partition(self, number: int) -> TopicPartition:
+        return TopicPartition(self.topic, number)
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+    def __init__(self, listener: RebalanceListener) -> None:
+        self._listener = listener
+
+    def on_partitions_revoked(self, revoked: list[TopicPartition]) -> None:
+        self._listener.revoked({partition.partition for partition in revoked})
+
+    def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
+        self._listener.assigned({partition.partition for partition in assigned})
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSettings:
+    """How a topic is made. One replica is made durable by flushing each record; more by the in-sync minimum."""
+
+    partitions: int
+    replication: int
+    min_insync: int
+    retention_hours: int
+
+    def configs(self) -> dict[str, str]:
+        return {
+            "cleanup.policy": "delete",
+            "retention.ms": str(self.retention_hours * 3_600_000),
+            "min.insync.replicas": str(self.min_insync),
+            "max.message.bytes": str(MAX_MESSAGE_BYTES),
+            "unclean.leader.election.enable": "false",
+            **({"flush.messages": "1"} if self.replication == 1 else {}),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class TopicState:
+    """A topic as it is. `bounds`: for each partition its first offset and the one after its last."""
+
+    id: str
+    partitions: int
+    replication: int
+    min_insync: int
+    flush_messages: int
+    bounds: dict[int, tuple[int, int]]
+
+
+def ensure_topic(servers: Sequence[str], topic: str, wanted: TopicSettings, seconds: float = 30.0) -> list[str]:
+    """Make the topic unless it is there; returns how one that is there differs, a sentence for each difference.
+
+    Waits up to `seconds` for the broker. Raises StreamError.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            with _admin(servers, ADMIN_TIMEOUT_MS) as admin:
+                _create(admin, topic, wanted)
+                return _differences(admin, topic, wanted)
+        except StreamError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.3)
+
+
+def describe_topic(servers: Sequence[str], topic: str, seconds: float) -> TopicState:
+    """Raises StreamError if the broker does not answer within about `seconds` or the topic is not there."""
+    with _admin(servers, int(seconds * 1000)) as admin:
+        found = _described(admin, topic)
+        configs = _configs(admin, topic)
+        partitions = [TopicPartition(topic, number) for number in range(found.partitions)]
+        first = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST))
+        last = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
+    return TopicState(
+        id=found.id,
+        partitions=found.partitions,
+        replication=found.replication,
+        min_insync=int(configs["min.insync.replicas"]),
+        flush_messages=int(configs["flush.messages"]),
+        bounds={
+            partition.partition: (first[partition].offset, last[partition].offset) for partition in partitions
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Described:
+    id: str
+    partitions: int
+    replication: int
+
+
+def _create(admin: KafkaAdminClient, topic: str, wanted: TopicSettings) -> None:
+    spec = {
+        topic: {
+            "num_partitions": wanted.partitions,
+            "replication_factor": wanted.replication,
+            "configs": wanted.configs(),
+        }
+    }
+    try:
+        admin.create_topics(spec, timeout_ms=ADMIN_TIMEOUT_MS)
+    except TopicAlreadyExistsError:
+        return
+    admin.wait_for_topics([topic], timeout_ms=ADMIN_TIMEOUT_MS)
+
+
+def _differences(admin: KafkaAdminClient, topic: str, wanted: TopicSettings) -> list[str]:
+    found = _described(admin, topic)
+    configs = _configs(admin, topic)
+    pairs = [
+        ("partitions", found.partitions, wanted.partitions),
+        ("replication", found.replication, wanted.replication),
+        *((name, configs.get(name), value) for name, value in wanted.configs().items()),
+    ]
+    return [f"{name} is {is_}, not {should}" for name, is_, should in pairs if str(is_) != str(should)]
+
+
+def _described(admin: KafkaAdminClient, topic: str) -> _Described:
+    [found] = admin.describe_topics([topic])
+    if found.get("error_code"):
+        raise StreamError(f"the topic {topic} is not there", ambiguous=False)
+    partitions = found["partitions"]
+    return _Described(str(UUID(str(found["topic_id"]))), len(partitions), len(partitions[0]["replica_nodes"]))
+
+
+def _configs(admin: KafkaAdminClient, topic: str) -> dict[str, str]:
+    answer = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)], config_filter="all")
+    [configs] = answer["topic"].values()
+    return {name: str(data["value"]) for name, data in configs.items()}
+
+
+@contextmanager
+def _admin(servers: Sequence[str], timeout_ms: int) -> Iterator[KafkaAdminClient]:
+    with _translated("ask the broker"):
+        admin = KafkaAdminClient(
+            bootstrap_servers=list(servers),
+            request_timeout_ms=timeout_ms,
+            bootstrap_timeout_ms=timeout_ms,
+        )
+        try:
+            yield admin
+        finally:
+            admin.close()
+
+
+@contextmanager
+def _translated(doing: str) -> Iterator[None]:
+    try:
+        yield
+    except KafkaError as error:
+        raise StreamError(f"could not {doing} ({type(error).__name__})") from error
+
+
+__all__ = [
+    "KafkaPublisher",
+    "KafkaSource",
+    "TopicSettings",
+    "TopicState",
+    "describe_topic",
+    "ensure_topic",
+]
