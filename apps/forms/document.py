@@ -8,12 +8,13 @@ Texts are a string or {language: string}. A group holds elements of its own; the
 top of the answers, so every key is unique in the whole form.
 """
 
+import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import jsonschema_rs
-import orjson
 from django.utils.translation import gettext as _
 
 from apps.forms import fields
@@ -28,6 +29,7 @@ MAX_KEYS_EVER = 2_000  # columns that all versions together can bring to a table
 
 KEY = {"type": "string", "pattern": "^[a-z][a-z0-9_]{0,62}$"}
 LANGUAGE = {"type": "string", "pattern": "^[a-z]{2,3}(-[A-Za-z0-9]{2,8})?$"}
+NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # as JSON writes it; Postgres stores none
 # Members that other versions of FormHub know; named so that nobody believes they work.
 NOT_YET = ("visible_if", "required_if", "rules", "value", "calculate", "jumps", "unique", "hidden")
 
@@ -165,7 +167,14 @@ def _too_much(document: Mapping[str, Any]) -> list[Problem]:
         problems.append(Problem("pages", _("A form can hold %(limit)s fields.") % {"limit": MAX_ELEMENTS}))
     if any(member.depth > MAX_DEPTH for member in found):
         problems.append(Problem("pages", _("Groups can be %(limit)s deep.") % {"limit": MAX_DEPTH - 1}))
-    if len(orjson.dumps(document)) > MAX_BYTES:
+    try:
+        written = json.dumps(document, allow_nan=False, ensure_ascii=False)
+        size = len(written.encode())
+    except ValueError:  # NaN, infinity, half of a surrogate pair
+        return [*problems, Problem("", _("It holds a number or a character that cannot be stored."))]
+    if NUL.search(written):
+        problems.append(Problem("", _("Remove the NUL characters.")))
+    if size > MAX_BYTES:
         problems.append(Problem("", _("A form can have at most 1 MiB of texts and settings.")))
     return problems
 

@@ -131,9 +131,9 @@ class Cache:
             finally:
                 self._checking.release()
             entry = self._entry(name)
-        if entry is not None and now - entry.checked > STALE_SECONDS:
+        if entry is None or now - entry.checked > STALE_SECONDS:
             return self._fetch(name, now)
-        return entry.form if entry else None
+        return entry.form
 
     def peek(self, name: Name) -> PublishedForm | None:
         """The form without any SQL. Raises NotCached where only the database can tell."""

@@ -57,7 +57,8 @@ class SettingsField(forms.JSONField):
     def to_python(self, value: Any) -> Any:
         try:
             settings = super().to_python(value) or {}
-        except ValidationError as error:
+            json.dumps(settings, allow_nan=False)
+        except (ValidationError, ValueError) as error:
             raise ValidationError(_('Write the settings as JSON, for example {"max_length": 200}.')) from error
         if not isinstance(settings, dict):
             raise ValidationError(_('Put the settings in braces, for example {"max_length": 200}.'))
