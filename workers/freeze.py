@@ -7,7 +7,6 @@ rises over everything examined. So a batch can neither skip nor repeat a submiss
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from uuid import UUID
 
 import orjson
 from django.db.models import QuerySet
@@ -54,7 +53,8 @@ def freeze(lease: Lease, policy: Policy, archive: Archive, candidates: Sequence[
         # Failed submissions asked for again and live ones take turns, and so do the actions among themselves.
         if destination.sequence % 2 == 0 and (again := freeze_again(destination, bindings, policy, archive)):
             return again
-        live = _freeze_live(destination, _rotated(bindings, destination.sequence), policy, archive)
+        chosen = _rotated(bindings, destination.sequence)
+        live = _freeze_live(destination, chosen, policy, archive, more=len(chosen) < len(bindings))
         if live.batch is None and not live.more:
             return freeze_again(destination, bindings, policy, archive) or live
         return live
@@ -79,7 +79,9 @@ def _start(binding: Binding, revisions: Revisions) -> int | None:
     return revisions.start_after(max(binding.settled_to, binding.since))
 
 
-def _freeze_live(destination: Destination, bindings: list[Binding], policy: Policy, archive: Archive) -> Frozen:
+def _freeze_live(
+    destination: Destination, bindings: list[Binding], policy: Policy, archive: Archive, *, more: bool
+) -> Frozen:
     room = Room(policy.max_items, policy.max_bytes)
     taken = []
     for index, (binding, revisions) in enumerate(_with_revisions(bindings)):
@@ -88,14 +90,15 @@ def _freeze_live(destination: Destination, bindings: list[Binding], policy: Poli
         used = len(taken[-1].rows)
         room = Room(room.items - used, share.bytes, room.empty and not used)
     batch_id = uuid7()
-    rows = {part.binding.pk: kept for part in taken if (kept := _write_items(batch_id, part))}
+    rows = {part.binding.pk: kept for part in taken if (kept := insert_items(batch_id, part.binding.pk, part.rows))}
     batch = new_batch(destination, batch_id, sum(map(len, rows.values()))) if rows else None
     for part in taken:
+        park_broken(part.binding, part.broken)
         _settle(part)
     return Frozen(
         batch=batch,
         rows=rows,
-        more=any(part.more for part in taken),
+        more=more or any(part.more for part in taken),
         behind=any(part.binding.behind_at is not None for part in taken),
     )
 
@@ -132,15 +135,6 @@ def _owed(row: Stored, revision: Revision) -> bool | None:
         return logic.holds(revision.condition, row.answers)
     except logic.ConditionError:
         return None
-
-
-def _write_items(batch: UUID, part: _Taken) -> list[Stored]:
-    """The rows that were not in the ledger and not parked, now in the ledger."""
-    park_broken(part.binding, part.broken)
-    ids = [row.id for row in part.rows]
-    held = Parked.objects.filter(binding=part.binding, submission_id__in=ids)
-    parked = set(held.values_list("submission_id", flat=True)) if ids else set()
-    return insert_items(batch, part.binding.pk, [row for row in part.rows if row.id not in parked])
 
 
 def _settle(part: _Taken) -> None:

@@ -51,16 +51,17 @@ class Room:
 
 
 def insert_items(batch: UUID, binding: int, rows: Sequence[Stored]) -> list[Stored]:
-    """Write rows down as the batch's; those that are in the ledger already are left out."""
+    """Write rows down as the batch's; those that are in the ledger already, or parked, are left out."""
     if not rows:
         return []
     query = """
         INSERT INTO sinks_batchitem (binding_id, submission_id, batch_id, position)
         SELECT %s, submission, %s, position FROM unnest(%s::uuid[], %s::bigint[]) AS item (submission, position)
+        WHERE NOT EXISTS (SELECT 1 FROM sinks_parked WHERE binding_id = %s AND submission_id = submission)
         ON CONFLICT DO NOTHING RETURNING submission_id
     """
     with connection.cursor() as cursor:
-        cursor.execute(query, [binding, batch, [row.id for row in rows], [row.position for row in rows]])
+        cursor.execute(query, [binding, batch, [row.id for row in rows], [row.position for row in rows], binding])
         fresh = {row[0] for row in cursor.fetchall()}
     return [row for row in rows if row.id in fresh]
 

@@ -180,9 +180,10 @@ class BatchItem(models.Model):
     """A submission at an action. The key is the promise: no submission is given to an action in two batches."""
 
     pk: Any = models.CompositePrimaryKey("binding_id", "submission_id")
+    # No constraints: checking a thousand rows at commit would cost more than writing them.
     binding = models.ForeignKey(Binding, models.CASCADE, db_index=False, db_constraint=False, related_name="+")
     submission_id = models.UUIDField()
-    batch = models.ForeignKey(Batch, models.CASCADE, related_name="items")
+    batch = models.ForeignKey(Batch, models.CASCADE, db_constraint=False, related_name="items")
     position = models.BigIntegerField()
 
     class Meta:

@@ -16,7 +16,8 @@ from workers.buffer.base import Appended, BufferUnavailableError, Group, Limits
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# Measured: what one entry takes of the server's memory, so that a cap in bytes can be kept by counting.
+# What one entry takes of the server's memory (some 80 bytes measured, and room for fragments), so that a cap in bytes
+# can be kept by counting.
 ENTRY_BYTES = 120
 
 # Positions stay text throughout: Lua would print a large number with 14 digits. ZADD gets at most 1,000 members at

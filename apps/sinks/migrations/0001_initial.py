@@ -125,7 +125,7 @@ class Migration(migrations.Migration):
                 ('pk', models.CompositePrimaryKey('binding_id', 'submission_id', blank=True, editable=False, primary_key=True, serialize=False)),
                 ('submission_id', models.UUIDField()),
                 ('position', models.BigIntegerField()),
-                ('batch', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='items', to='sinks.batch')),
+                ('batch', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.CASCADE, related_name='items', to='sinks.batch')),
                 ('binding', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='sinks.binding')),
             ],
             options={
