@@ -110,4 +110,4 @@ class RebalanceListener(Protocol):
 
 def partition_of(key: bytes, partitions: int) -> int:
     """Kafka's own default placement (murmur2 of the key), so that every client agrees where a form lives."""
-    return (murmur2(key) & 0x7FFFFFFF) % partitions
+    return int(murmur2(key) & 0x7FFFFFFF) % partitions

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, OffsetSpec
-from kafka.errors import KafkaError, OffsetOutOfRangeError, TopicAlreadyExistsError
+from kafka.errors import KafkaError, KafkaTimeoutError, OffsetOutOfRangeError, TopicAlreadyExistsError
 from kafka.structs import OffsetAndMetadata
 
 from formhub.core.stream.base import (
@@ -44,25 +44,16 @@ class KafkaPublisher:
     def __init__(self, bootstrap_servers: Sequence[str], topic: str, partitions: int) -> None:
         self.topic = topic
         self.partitions = partitions
-        self._producer = KafkaProducer(
-            bootstrap_servers=list(bootstrap_servers),
-            api_version=API_VERSION,
-            acks="all",
-            enable_idempotence=True,
-            linger_ms=0,
-            batch_size=800_000,
-            max_block_ms=MAX_BLOCK_MS,
-            request_timeout_ms=REQUEST_TIMEOUT_MS,
-            delivery_timeout_ms=DELIVERY_TIMEOUT_MS,
-            max_request_size=MAX_MESSAGE_BYTES,
-            metrics_enabled=False,
-        )
+        self._servers = list(bootstrap_servers)
+        self._lock = threading.Lock()
+        self._producer: KafkaProducer | None = self._make()
 
     def publish(self, messages: Sequence[Message], done: Callable[[list[Outcome]], None]) -> None:
         group = _Group(len(messages), done)
+        producer = self._current()
         for index, message in enumerate(messages):
             try:
-                future = self._producer.send(
+                future = producer.send(
                     self.topic,
                     key=message.key,
                     value=message.value,
@@ -76,10 +67,59 @@ class KafkaPublisher:
                     group.settle(rest, refused)
                 return
             future.add_callback(partial(_received, group, index))
-            future.add_errback(partial(_failed, group, index))
+            future.add_errback(partial(self._failed, producer, group, index))
 
     def close(self, seconds: float) -> None:
-        self._producer.close(timeout_ms=int(seconds * 1000))
+        with self._lock:
+            producer, self._producer = self._producer, None
+        if producer is not None:
+            _end(producer, seconds)
+
+    def _make(self) -> KafkaProducer:
+        return KafkaProducer(
+            bootstrap_servers=self._servers,
+            api_version=API_VERSION,
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=0,
+            batch_size=800_000,
+            max_block_ms=MAX_BLOCK_MS,
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+            delivery_timeout_ms=DELIVERY_TIMEOUT_MS,
+            max_request_size=MAX_MESSAGE_BYTES,
+            metrics_enabled=False,
+        )
+
+    def _current(self) -> KafkaProducer:
+        with self._lock:
+            if self._producer is None:
+                self._producer = self._make()
+            return self._producer
+
+    def _failed(self, producer: KafkaProducer, group: "_Group", index: int, error: BaseException) -> None:
+        self._retire(producer)
+        group.settle(index, StreamError(f"the broker gave no receipt ({type(error).__name__})"))
+
+    def _retire(self, producer: KafkaProducer) -> None:
+        """Let a new producer take over after any failure.
+
+        An idempotent producer that expired a batch it had sent has dropped its id and never asks for another; one
+        whose batch the broker refused counts as broken. Either stays silent for ever after (kafka-python 3.0.12).
+        """
+        with self._lock:
+            if self._producer is not producer:
+                return
+            self._producer = None
+        # In a thread of its own: this one is the producer's, and would wait for itself.
+        threading.Thread(target=_end, args=(producer, 0.0), name="kafka-producer-end", daemon=True).start()
+
+
+def _end(producer: KafkaProducer, seconds: float) -> None:
+    try:
+        producer.close(timeout=seconds)
+    except KafkaTimeoutError:
+        # `close` stops at records that are left over. Only this fails them, which settles their groups.
+        producer._sender.force_close()
 
 
 class _Group:
@@ -110,10 +150,6 @@ def _received(group: _Group, index: int, metadata: Any) -> None:
         group.settle(index, StreamError("the broker named no offset"))
     else:
         group.settle(index, Receipt(metadata.partition, metadata.offset))
-
-
-def _failed(group: _Group, index: int, error: BaseException) -> None:
-    group.settle(index, StreamError(f"the broker gave no receipt ({type(error).__name__})"))
 
 
 class KafkaSource:

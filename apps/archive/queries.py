@@ -1,0 +1,103 @@
+"""Reads of the archive. Each carries the form; lists go by position, never by counting rows off."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection
+
+from apps.archive.models import FormCounter, StreamOffset, Submission
+from formhub.core.position import position
+from formhub.core.stream.base import partition_of
+
+FIELDS = ("organization_id", "form_id", "id", "version", "position", "accepted_at", "archived_at", "late")
+ALL_FIELDS = (*FIELDS, "answers", "meta")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A submission as the archive holds it."""
+
+    organization_id: UUID
+    form_id: UUID
+    id: UUID
+    version: int
+    position: int
+    accepted_at: datetime
+    archived_at: datetime
+    late: bool
+    answers: dict[str, Any]
+    meta: dict[str, Any]
+
+
+def get(form_id: UUID, submission_id: UUID) -> Stored | None:
+    rows = Submission.objects.filter(form_id=form_id, id=submission_id)
+    return next(_stored(rows), None)
+
+
+def by_ids(form_id: UUID, ids: Sequence[UUID]) -> list[Stored]:
+    """In any order; what is not there is left out."""
+    return list(_stored(Submission.objects.filter(form_id=form_id, id__in=list(ids))))
+
+
+def after(form_id: UUID, position: int, below: int | None, limit: int) -> list[Stored]:
+    """Up to `limit` rows with position > `position` (and < `below`), in order of the log: one index range."""
+    rows = Submission.objects.filter(form_id=form_id, position__gt=position)
+    if below is not None:
+        rows = rows.filter(position__lt=below)
+    return list(_stored(rows.order_by("position")[:limit]))
+
+
+def page(form_id: UUID, *, beyond: int | None, limit: int, newest_first: bool) -> list[Stored]:
+    """A page of the form's submissions in order of the log, or against it, beginning beyond a position."""
+    rows = Submission.objects.filter(form_id=form_id)
+    if beyond is not None:
+        rows = rows.filter(position__lt=beyond) if newest_first else rows.filter(position__gt=beyond)
+    return list(_stored(rows.order_by("-position" if newest_first else "position")[:limit]))
+
+
+def oldest_after(pairs: Sequence[tuple[UUID, int]]) -> list[datetime | None]:
+    """For each (form, position) when the first row after it was archived; None where there is none."""
+    if not pairs:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT (SELECT s.archived_at FROM archive_submission s
+                    WHERE s.form_id = p.form AND s.position > p.position ORDER BY s.position LIMIT 1)
+            FROM unnest(%s::uuid[], %s::bigint[]) WITH ORDINALITY AS p(form, position, number)
+            ORDER BY p.number
+            """,
+            [[form for form, _ in pairs], [position for _, position in pairs]],
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+def archived_below(form_id: UUID) -> int:
+    """Below this position the archive has everything that the log ever held of the form."""
+    return consumed_below("archive", form_id)
+
+
+def consumed_below(group: str, form_id: UUID) -> int:
+    """The position up to which a group has taken the form's partition; 0 if it never read."""
+    partition = partition_of(str(form_id).encode(), settings.SUBMISSIONS_PARTITIONS)
+    row = (
+        StreamOffset.objects.filter(group=group, topic=settings.SUBMISSIONS_TOPIC, partition=partition)
+        .order_by("-epoch")
+        .values_list("epoch", "next_offset")
+        .first()
+    )
+    return position(*row) if row else 0
+
+
+def count(form_id: UUID) -> int:
+    """How many submissions of the form were archived."""
+    return FormCounter.objects.filter(form_id=form_id).values_list("count", flat=True).first() or 0
+
+
+def _stored(rows: Any) -> Iterator[Stored]:
+    for row in rows.values_list(*ALL_FIELDS):
+        yield Stored(*row)

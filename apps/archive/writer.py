@@ -1,0 +1,161 @@
+"""Writes what the log holds into the archive, each batch in one transaction with the group's offsets: exactly once.
+
+COPY into a session's own temporary table, then one INSERT that leaves out what is there already and what was erased.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from django.db import DataError, IntegrityError, connection, transaction
+
+from apps.archive import offsets
+from apps.archive.models import UnreadRecord
+
+GROUP = "archive"
+
+_INCOMING = """
+CREATE TEMP TABLE IF NOT EXISTS archive_incoming (
+    organization_id uuid, form_id uuid, id uuid, version integer, position bigint,
+    accepted_at timestamptz, late boolean, answers jsonb, meta jsonb
+) ON COMMIT DELETE ROWS
+"""
+_COPY = "COPY archive_incoming FROM STDIN"
+# Ordered, so that of two copies of a submission the one earlier in the log is kept, and so that two writers take the
+# locks of counters in one order.
+_INSERT = """
+WITH fresh AS (
+    INSERT INTO archive_submission
+        (organization_id, form_id, id, version, position, accepted_at, late, answers, meta)
+    SELECT organization_id, form_id, id, version, position, accepted_at, late, answers, meta
+    FROM archive_incoming i
+    WHERE NOT EXISTS (
+        SELECT 1 FROM archive_tombstone t WHERE t.form_id = i.form_id AND t.submission_id = i.id
+    )
+    ORDER BY position
+    ON CONFLICT (form_id, id) DO NOTHING
+    RETURNING form_id, accepted_at
+), counted AS (
+    INSERT INTO archive_formcounter AS c (form_id, count, last_at)
+    SELECT form_id, count(*), max(accepted_at) FROM fresh GROUP BY form_id ORDER BY form_id
+    ON CONFLICT (form_id) DO UPDATE
+    SET count = c.count + EXCLUDED.count, last_at = greatest(c.last_at, EXCLUDED.last_at)
+)
+SELECT count(*) FROM fresh
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A submission to be archived; `source` finds its record again if Postgres refuses it for its data."""
+
+    organization: UUID
+    form: UUID
+    id: UUID
+    version: int
+    position: int
+    accepted_at: datetime
+    late: bool
+    answers: Mapping[str, Any]
+    meta: Mapping[str, Any]
+    source: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A record to be kept as it came."""
+
+    topic: str
+    topic_id: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes
+    headers: Sequence[tuple[str, bytes]]
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """inserted: rows that were not there before. refused: `source` of each row that Postgres cannot hold."""
+
+    inserted: int
+    refused: tuple[tuple[int, str], ...] = ()
+
+
+def write(rows: Sequence[Row]) -> Written:
+    """Insert what is new, inside the caller's transaction. Trouble with the connection is raised, never blamed on data.
+
+    A batch refused for its data is halved until the refused rows stand alone.
+    """
+    if not rows:
+        return Written(0)
+    try:
+        with transaction.atomic():
+            return Written(_insert(rows))
+    except (DataError, IntegrityError) as error:
+        if len(rows) == 1:
+            return Written(0, ((rows[0].source, type(error).__name__),))
+    half = len(rows) // 2
+    first, second = write(rows[:half]), write(rows[half:])
+    return Written(first.inserted + second.inserted, first.refused + second.refused)
+
+
+def keep_unread(records: Sequence[Unread]) -> None:
+    """Keep records aside, once each however often they are met."""
+    UnreadRecord.objects.bulk_create(
+        [
+            UnreadRecord(
+                topic=record.topic,
+                topic_id=record.topic_id,
+                partition=record.partition,
+                offset=record.offset,
+                key=record.key,
+                value=record.value,
+                headers=[[name, value.decode("latin-1")] for name, value in record.headers],
+                code=record.code,
+                reason=record.reason[:500],
+            )
+            for record in records
+        ],
+        ignore_conflicts=True,
+    )
+
+
+def advance(topic_id: str, spans: Mapping[int, tuple[int, int]]) -> None:
+    """Raises offsets.OffsetMovedError."""
+    offsets.advance(GROUP, topic_id, spans)
+
+
+def _insert(rows: Sequence[Row]) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(_INCOMING)
+        # A former half of the same batch may have left rows in this transaction.
+        cursor.execute("TRUNCATE archive_incoming")
+        with cursor.copy(_COPY) as copy:
+            for block in _blocks(rows):
+                copy.write(block)
+        cursor.execute(_INSERT)
+        inserted: int = cursor.fetchone()[0]
+    return inserted
+
+
+def _blocks(rows: Sequence[Row], size: int = 500) -> Iterator[str]:
+    for start in range(0, len(rows), size):
+        yield "".join(map(_line, rows[start : start + size]))
+
+
+def _line(row: Row) -> str:
+    """A row in COPY's text format. JSON escapes control characters itself, so only backslashes are left to double."""
+    return (
+        f"{row.organization}\t{row.form}\t{row.id}\t{row.version}\t{row.position}\t{row.accepted_at.isoformat()}"
+        f"\t{'t' if row.late else 'f'}\t{_json(row.answers)}\t{_json(row.meta)}\n"
+    )
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return orjson.dumps(value).decode().replace("\\", "\\\\")
