@@ -172,7 +172,8 @@ CONTENT_SECURITY_POLICY = {
     },
 }
 SECURE_CONTENT_TYPE_NOSNIFF = True
-SECURE_REFERRER_POLICY = "no-referrer"
+# Not "no-referrer": browsers would send `Origin: null` with every form, which the CSRF check rightly refuses.
+SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "SAMEORIGIN"
 
 # Redis: one server for the buffer (durable, never evicts), one for the cache, the throttle and Celery.
@@ -242,6 +243,11 @@ CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = "UTC"
+# Ticks are hints: two beats, or none for a while, change nothing but the delay.
+CELERY_BEAT_SCHEDULE = {
+    "tick": {"task": "workers.tick", "schedule": 1.0, "options": {"expires": 5}},
+    "sweep": {"task": "workers.sweep", "schedule": 30.0, "options": {"expires": 30}},
+}
 
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
