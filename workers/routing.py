@@ -11,15 +11,20 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import Count, Max
 from django.db.models.functions import Now
 
+from apps.archive import offsets
 from apps.sinks.contract import Sink
 from apps.sinks.models import Binding, BindingState, Destination
+from apps.sinks.registry import registry
 from formhub.core import logic, metrics
-from formhub.core.clock import Clock
+from formhub.core.clock import Clock, SystemClock
 from formhub.core.envelope import Envelope
+from workers import wiring
 from workers.buffer.base import Appended, Buffer, BufferUnavailableError, Group
+from workers.consumer import Taken
 from workers.due import policy_of
 
 logger = logging.getLogger(__name__)
@@ -124,6 +129,35 @@ class Router:
             marked = Binding.objects.filter(pk=binding, behind_at__isnull=True)
             marked.update(behind_at=behind[binding], updated_at=Now())
             self._routes.expire()
+
+
+class DeliverHandler:
+    """The `deliver` group's part of a consumer: buffers first, offsets last, so that a crash repeats and loses none.
+
+    `advance` stores where the group stands (group, topic id, partition -> offsets before and after).
+    """
+
+    group = "deliver"
+
+    def __init__(self, router: Router, advance: Callable[[str, str, Mapping[int, tuple[int, int]]], None]) -> None:
+        self._router = router
+        self._advance = advance
+
+    def handle(self, taken: Taken) -> None:
+        self._router.route((decoded.position, decoded.envelope) for decoded in taken.decoded)
+        with transaction.atomic():
+            self._advance(self.group, taken.topic_id, taken.moves)
+
+    def blocked(self) -> bool:
+        """Never: what the buffer does not take comes from the archive."""
+        return False
+
+
+def make_handler() -> DeliverHandler:
+    """As a process runs it, from the settings."""
+    clock = SystemClock()
+    router = Router(RouteTable(registry.get, clock), wiring.buffer(), clock)
+    return DeliverHandler(router, offsets.advance)
 
 
 def _group(route: Route, entries: Sequence[tuple[int, UUID]]) -> Group:

@@ -25,7 +25,7 @@ class Cast:
 
     archive: MemoryArchive = field(default_factory=MemoryArchive)
     clock: ManualClock = field(default_factory=ManualClock)
-    buffer: MemoryBuffer = field(default_factory=lambda: MemoryBuffer(Limits(1000, 10_000)))
+    buffer: Any = field(default_factory=lambda: MemoryBuffer(Limits(1000, 10_000)))
     organization: UUID = field(default_factory=uuid4)
     form: UUID = field(default_factory=uuid4)
 

@@ -1,0 +1,37 @@
+"""The Celery tasks of deliveries: short, with ids only. What has to wait, waits in the database.
+
+Flushes of a kind have a queue of their own, `flush.<kind>`, so that a slow kind delays no other.
+"""
+
+from celery import shared_task
+
+from apps.archive import queries as archive
+from apps.sinks.registry import registry
+from formhub.core.clock import SystemClock
+from workers import due, wiring
+
+
+def queue(kind: str) -> str:
+    return f"flush.{kind}"
+
+
+def queues() -> list[str]:
+    """Every queue that a worker for deliveries takes from."""
+    return [queue(name) for name in registry.names()]
+
+
+@shared_task(name="workers.flush")
+def flush(destination_id: int) -> None:
+    wiring.flusher().flush(destination_id)
+
+
+@shared_task(name="workers.tick")
+def tick() -> None:
+    """Queue a flush for each destination that is due. One not begun by the time it is queued again is dropped."""
+    for destination, kind in due.due(wiring.buffer(), SystemClock()).items():
+        flush.apply_async((destination,), queue=queue(kind), expires=due.QUEUED_SECONDS)
+
+
+@shared_task(name="workers.sweep")
+def sweep() -> None:
+    due.sweep(archive, wiring.buffer(), registry.get, SystemClock())
