@@ -59,7 +59,7 @@ def draft(form: Form) -> Draft:
         "settings": {},
     }
     placed = set(places.values())
-    return Draft(body, places, tuple(str(row) for row in rows if row.pk not in placed))
+    return Draft(body, places, tuple(row.key or str(row.pk) for row in rows if row.pk not in placed))
 
 
 def _pages(children: Mapping[int | None, list[Field]]) -> Iterator[tuple[Field | None, list[Field]]]:

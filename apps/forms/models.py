@@ -8,6 +8,8 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from apps.forms import fields
+from apps.forms.fields import text
 from formhub.core.ids import public_id, uuid7
 
 KEY_PATTERN = r"\A[a-z][a-z0-9_]{0,62}\Z"
@@ -108,7 +110,9 @@ class Field(models.Model):
         indexes = [models.Index(fields=["form", "position", "id"], name="forms_field_order")]
 
     def __str__(self) -> str:
-        return self.key or self.type
+        words = text(self.label, self.form.default_language) if self.label else self.key
+        kind = str(fields.get(self.type).label) if self.type in fields.TYPES else self.type
+        return f"{words[:80]} · {kind}" + (f" · {_('required')}" if self.required else "")
 
 
 class VersionQuerySet(models.QuerySet["FormVersion"]):

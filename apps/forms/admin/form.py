@@ -26,6 +26,7 @@ class FieldInline(OrgScopedStacked):
     ordering = ("position", "id")
     ordering_field = "position"  # the theme's handle to drag rows; the numbers work without it
     collapsible = True
+    verbose_name = gettext_lazy("question, page or group")
     verbose_name_plural = gettext_lazy("questions, pages and groups")
     fieldsets = (
         (None, {"fields": (("label", "type"), ("key", "required"), ("help",), ("settings",), ("position", "parent"))}),

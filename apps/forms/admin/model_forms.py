@@ -8,6 +8,8 @@ import phonenumbers
 from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.models import BaseInlineFormSet
+from django.utils.html import format_html_join
+from django.utils.safestring import mark_safe
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -240,13 +242,14 @@ def _numbered(base: str, joint: str) -> Iterator[str]:
 
 
 def settings_help(name: str) -> str:
-    """What a type can be set to, in one paragraph."""
+    """What a type can be set to, a line for each setting, as HTML."""
     if name not in fields.TYPES:
         return ""
     rules = fields.get(name).settings
     if not rules:
         return _("This type has no settings.")
-    return " ".join(f'"{setting}": {rule["description"]}{_default(rule)}' for setting, rule in rules.items())
+    lines = ((setting, f"{rule['description']}{_default(rule)}") for setting, rule in rules.items())
+    return format_html_join(mark_safe("<br>"), "<code>&quot;{}&quot;</code>: {}", lines)
 
 
 def _default(rule: Any) -> str:
