@@ -4,7 +4,10 @@ import os
 
 from celery import Celery
 
+from workers.step import install
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "formhub.settings.local")
 app = Celery("formhub")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["workers"])
+install(app)

@@ -136,7 +136,8 @@ def _insert(rows: Sequence[Row]) -> int:
         cursor.execute(_INCOMING)
         # A former half of the same batch may have left rows in this transaction.
         cursor.execute("TRUNCATE archive_incoming")
-        with cursor.copy(_COPY) as copy:
+        # COPY goes past Django's cursor, so its errors are translated here.
+        with connection.wrap_database_errors, cursor.copy(_COPY) as copy:
             for block in _blocks(rows):
                 copy.write(block)
         cursor.execute(_INSERT)

@@ -1,0 +1,83 @@
+"""The handler of the group `archive`: every submission into Postgres, every unreadable record kept aside."""
+
+from collections import deque
+
+from django.db import transaction
+
+from apps.archive import writer
+from apps.archive.writer import Row, Unread
+from formhub.core.metrics import ARCHIVE_SECONDS, ARCHIVED, UNREAD
+from formhub.core.stream.base import Record
+from workers.consumer import Decoded, Taken
+
+# Of the last so many records this share may be unreadable before the loop stops: then something is wrong with the
+# writer of the log, and a person should look before the whole topic is put aside.
+WINDOW = 1000
+SHARE_MAX = 0.5
+LEAST = 100
+
+
+class TooManyUnreadableError(Exception):
+    """Most of what the log holds cannot be read here; nothing of this batch was taken."""
+
+
+class ArchiveHandler:
+    group = writer.GROUP
+
+    def __init__(self) -> None:
+        self._readable: deque[bool] = deque(maxlen=WINDOW)
+
+    def blocked(self) -> bool:
+        return False
+
+    def handle(self, taken: Taken) -> None:
+        with ARCHIVE_SECONDS.time(), transaction.atomic():
+            written = writer.write([_row(index, decoded) for index, decoded in enumerate(taken.decoded)])
+            unread = [
+                _unread(taken, decoded.record, "refused", f"PostgreSQL refused it ({reason})")
+                for decoded, reason in ((taken.decoded[source], reason) for source, reason in written.refused)
+            ]
+            unread += [_unread(taken, found.record, found.code, found.message) for found in taken.unreadable]
+            self._judge(len(taken.decoded) + len(taken.unreadable), len(unread))
+            writer.keep_unread(unread)
+            writer.advance(taken.topic_id, taken.moves)
+        ARCHIVED.inc(written.inserted)
+        for record in unread:
+            UNREAD.labels(self.group, record.code).inc()
+
+    def _judge(self, total: int, unread: int) -> None:
+        seen = [*self._readable, *([True] * (total - unread)), *([False] * unread)][-WINDOW:]
+        bad = seen.count(False)
+        if bad >= LEAST and bad > SHARE_MAX * len(seen):
+            raise TooManyUnreadableError(f"{bad} of the last {len(seen)} records cannot be read")
+        self._readable = deque(seen, maxlen=WINDOW)
+
+
+def _row(index: int, decoded: Decoded) -> Row:
+    envelope = decoded.envelope
+    return Row(
+        organization=envelope.organization,
+        form=envelope.form,
+        id=envelope.id,
+        version=envelope.version,
+        position=decoded.position,
+        accepted_at=envelope.accepted_at,
+        late=envelope.late,
+        answers=envelope.answers,
+        meta=envelope.meta,
+        source=index,
+    )
+
+
+def _unread(taken: Taken, record: Record, code: str, reason: str) -> Unread:
+    return Unread(
+        topic=taken.topic,
+        topic_id=taken.topic_id,
+        partition=record.partition,
+        offset=record.offset,
+        key=record.key,
+        value=record.value,
+        headers=record.headers,
+        code=code,
+        reason=reason,
+    )
