@@ -31,6 +31,8 @@ FETCH_BYTES = 8_388_608
 MAX_BLOCK_MS = 1_500
 REQUEST_TIMEOUT_MS = 3_500
 DELIVERY_TIMEOUT_MS = 8_000
+# The client's own ceiling, half a minute, would keep intake closed long after the broker is back.
+RECONNECT_MS = 1_000
 ADMIN_TIMEOUT_MS = 5_000
 
 
@@ -87,6 +89,7 @@ class KafkaPublisher:
             request_timeout_ms=REQUEST_TIMEOUT_MS,
             delivery_timeout_ms=DELIVERY_TIMEOUT_MS,
             max_request_size=MAX_MESSAGE_BYTES,
+            reconnect_backoff_max_ms=RECONNECT_MS,
             metrics_enabled=False,
         )
 
@@ -120,6 +123,8 @@ def _end(producer: KafkaProducer, seconds: float) -> None:
     except KafkaTimeoutError:
         # `close` stops at records that are left over. Only this fails them, which settles their groups.
         producer._sender.force_close()
+        producer._sender.join(MAX_BLOCK_MS / 1000)
+        producer.close(timeout=0)
 
 
 class _Group:
@@ -326,9 +331,7 @@ def describe_topic(servers: Sequence[str], topic: str, seconds: float) -> TopicS
         replication=found.replication,
         min_insync=int(configs["min.insync.replicas"]),
         flush_messages=int(configs["flush.messages"]),
-        bounds={
-            partition.partition: (first[partition].offset, last[partition].offset) for partition in partitions
-        },
+        bounds={partition.partition: (first[partition].offset, last[partition].offset) for partition in partitions},
     )
 
 
