@@ -173,6 +173,8 @@ CONTENT_SECURITY_POLICY = {
     },
 }
 SECURE_CONTENT_TYPE_NOSNIFF = True
+# A form of 600 fields is one page of the admin, with ten inputs for each.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000
 # Not "no-referrer": browsers would send `Origin: null` with every form, which the CSRF check rightly refuses.
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "SAMEORIGIN"

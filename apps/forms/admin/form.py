@@ -42,7 +42,11 @@ class FieldInline(OrgScopedStacked):
             return super().choices_for(model, request, narrowed)
         containers = [name for name in fields.TYPES if fields.get(name).container]
         form = getattr(request, "form_of_fields", None)
-        return Field.objects.filter(form=form, type__in=containers).order_by("position", "id")
+        rows = Field.objects.filter(form=form, type__in=containers)
+        return rows.select_related("form").order_by("position", "id")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).select_related("form")
 
 
 @admin.register(Form)

@@ -8,6 +8,7 @@ import phonenumbers
 from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.models import BaseInlineFormSet
+from django.utils.functional import cached_property
 from django.utils.html import format_html_join
 from django.utils.safestring import mark_safe
 from django.utils.text import slugify
@@ -130,7 +131,7 @@ class FieldForm(forms.ModelForm[Field]):
         fields = ("position", "type", "label", "key", "required", "help", "parent", "settings")
         widgets = {"key": TextInput()}
 
-    def __init__(self, *args: Any, owner: Form, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, owner: Form, containers: list[tuple[Any, str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.owner = owner
         self.fields["type"] = forms.ChoiceField(
@@ -142,8 +143,9 @@ class FieldForm(forms.ModelForm[Field]):
         self.fields["position"].required = False
         self.fields["position"].help_text = _("Order on the form; a new one goes last.")
         self.fields["key"].help_text = _("Name of its answers in data and sheets. Empty: made from the question.")
-        if "parent" in self.fields:
-            self.fields["parent"].help_text = _("Empty: on the page above it.")
+        if isinstance(parent := self.fields.get("parent"), forms.ModelChoiceField):
+            parent.choices = [("", _("Nothing")), *containers]
+            parent.help_text = _("Empty: on the page above it.")
         if self.instance.pk:
             self.fields["settings"].help_text = settings_help(self.instance.type)
 
@@ -179,7 +181,14 @@ class FieldFormSet(BaseInlineFormSet[Any, Any, Any]):
     """The rows of one form: keys made where left empty, each once, and nothing inside itself."""
 
     def get_form_kwargs(self, index: int | None) -> dict[str, Any]:
-        return {**super().get_form_kwargs(index), "owner": self.instance}
+        return {**super().get_form_kwargs(index), "owner": self.instance, "containers": self._containers}
+
+    @cached_property
+    def _containers(self) -> list[tuple[Any, str]]:
+        # Asked for once: a chooser of its own in every row would ask for every row.
+        names = [name for name in fields.TYPES if fields.get(name).container]
+        rows = self.instance.fields.filter(type__in=names).select_related("form").order_by("position", "id")
+        return [(row.pk, str(row)) for row in rows]
 
     def clean(self) -> None:
         super().clean()

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 
 from apps.forms import definition, schema
 from apps.forms.document import Problem
-from apps.forms.models import Form
+from apps.forms.models import Field, Form
 
 VERSIONS_SHOWN = 10
 
@@ -27,9 +27,9 @@ class Shown:
 
 def context(form: Form, request: HttpRequest) -> dict[str, Any]:
     draft = definition.draft(form)
-    problems = draft.problems(form.keys)
+    rows = list(form.fields.select_related("form").order_by("position", "id"))
     return {
-        "form_problems": [_shown(problem, draft, form) for problem in problems],
+        "form_problems": [_shown(problem, draft, rows) for problem in draft.problems(form.keys)],
         "form_changed": form.live is None or form.live.definition != draft.document,
         "form_versions": form.versions.select_related("published_by")[:VERSIONS_SHOWN],
         "form_address": address(form, request),
@@ -57,7 +57,7 @@ def curl(form: Form, request: HttpRequest) -> str:
     return " \\\n  ".join(lines)
 
 
-def _shown(problem: Problem, draft: definition.Draft, form: Form) -> Shown:
+def _shown(problem: Problem, draft: definition.Draft, rows: list[Field]) -> Shown:
     path, member = problem.path, ""
     row = draft.rows.get(path)
     while row is None and path:
@@ -66,11 +66,6 @@ def _shown(problem: Problem, draft: definition.Draft, form: Form) -> Shown:
         row = draft.rows.get(path)
     if row is None:
         return Shown("", problem.message, "")
-    return _shown_at_row(problem, row, member, form)
-
-
-def _shown_at_row(problem: Problem, row: int, member: str, form: Form) -> Shown:
-    rows = list(form.fields.order_by("position", "id"))
     number = next(number for number, other in enumerate(rows) if other.pk == row)
     name = re.split(r"[.\[]", member)[0]
     inputs = {"title": "label", "type": "type", "key": "key", "help": "help", "required": "required"}
