@@ -6,6 +6,7 @@ import phonenumbers
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from apps.forms.fields import phone_plan
 from apps.forms.fields.base import Cleaner, FieldType, Refused, Settings, plain_text
 
 # What people type in a number. Other digits, letters and extensions would be dropped or changed without a word.
@@ -60,6 +61,11 @@ def e164(answer: str, region: str | None) -> str:
     """The number in E.164; `region` is that of numbers without a country code. Refuses what no plan knows."""
     if not WRITTEN.fullmatch(answer):
         raise _refused(answer, region)
+    common = phone_plan.common_number(answer, region) if region else None
+    return common if common is not None else _looked_up(answer, region)
+
+
+def _looked_up(answer: str, region: str | None) -> str:
     try:
         number = phonenumbers.parse(answer, region)
     except phonenumbers.NumberParseException as error:
