@@ -29,6 +29,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "formhub.core", "workers", "apps.forms.published", "apps.intake.outbox", "apps.intake.admission",
         "apps.archive.writer", "apps.archive.queries", "apps.archive.offsets",
         "apps.sinks.contract", "apps.sinks.registry", "apps.sinks.models",
+        "apps.sinks.config", "apps.sinks.queries", "apps.sinks.revisions",
     ),
     "apps.console": ("formhub.core", "apps"),
     "sheets_emulator": ("sheets_emulator",),

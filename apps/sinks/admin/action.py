@@ -1,0 +1,214 @@
+"""Actions: make, change, test, pause, resume, switch on and off."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin import RelatedOnlyFieldListFilter
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from apps.orgs import audit
+from apps.orgs.admin_base import OrgScopedAdmin
+from apps.sinks import actions, config, trial
+from apps.sinks.admin.action_form import action_form, setting_names
+from apps.sinks.contract import Sink
+from apps.sinks.models import Binding, BindingState, Parked
+from apps.sinks.positions import log_end
+from apps.sinks.registry import UnknownKindError, registry
+from formhub.core.secrets import SecretUnreadableError
+
+Verb = tuple[Callable[[Binding], None], str, Any]  # what to do, what the trail says, what people are told
+VERBS: dict[str, Verb] = {
+    "_pause": (lambda b: actions.pause(b, _("Paused by hand.")), "paused", gettext_lazy("The action is paused.")),
+    "_resume": (actions.resume, "resumed", gettext_lazy("The action goes on with what has gathered.")),
+    "_off": (
+        lambda b: actions.switch_off(b, log_end(b.form_id)),
+        "switched off",
+        gettext_lazy("The action is off. What came before is still delivered."),
+    ),
+    "_on": (
+        lambda b: actions.switch_on(b, log_end(b.form_id)),
+        "switched on",
+        gettext_lazy("The action is on."),
+    ),
+}
+
+
+@admin.register(Binding)
+class ActionAdmin(OrgScopedAdmin):
+    fixed_fields = ("organization", "form")
+    change_form_template = "sinks/admin/action.html"
+    list_display = ("name", "form", "kind_label", "standing", "delivered", "failed", "delivered_at")
+    list_filter = ("state", ("form", RelatedOnlyFieldListFilter))
+    list_select_related = ("form", "destination")
+    search_fields = ("name", "form__title")
+    search_help_text = gettext_lazy("Search by the name of the action or of its form")
+    actions = ("pause_all", "resume_all", "test_all")
+
+    class Media:
+        css = {"all": ("forms/admin.css",)}
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        parked = Parked.objects.filter(binding=OuterRef("pk")).order_by().values("binding")
+        counted = Subquery(parked.annotate(count=Count("pk")).values("count"))
+        rows: QuerySet[Any] = super().get_queryset(request).annotate(failed_count=Coalesce(counted, 0))
+        return rows
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        kind = self._kind(request, obj)
+        first = ("name", "form", "kind_label") if obj else ("form", "name")
+        return [
+            (None, {"fields": first}),
+            (kind.label if kind else _("Settings"), {"fields": setting_names(kind)}),
+            (_("When"), {"fields": ("condition", "flush_seconds")}),
+        ]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return (*super().get_readonly_fields(request, obj), "kind_label")
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        kind = self._kind(request, obj)
+        kwargs["form"] = action_form(kind, _present(obj) if obj else None, self.actor(request))
+        kwargs["fields"] = (
+            ("name", "flush_seconds", "condition") if obj else ("form", "name", "flush_seconds", "condition")
+        )
+        return super().get_form(request, obj, change, **kwargs)
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        """First the kind is chosen, then its settings are asked for."""
+        if self._kind(request, None) is not None:
+            return super().add_view(request, form_url, extra_context)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("What shall happen with each submission?"),
+            "opts": self.opts,
+            "kinds": [_choice(kind, request.GET.copy()) for kind in registry.kinds()],
+            "media": self.media,
+        }
+        return TemplateResponse(request, "sinks/admin/kinds.html", context)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        if change:
+            self._change(request, obj, form)
+            return
+        kind = form.kind
+        made = actions.create(
+            organization_id=obj.form.organization_id,
+            form_id=obj.form_id,
+            sink=kind,
+            name=obj.name,
+            settings=form.settings,
+            position=log_end(obj.form_id),
+            condition=obj.condition,
+            flush_seconds=obj.flush_seconds,
+        )
+        obj.__dict__.update(made.__dict__)
+        self.audit(request, "added", obj, {})
+
+    def _change(self, request: HttpRequest, obj: Binding, form: Any) -> None:
+        before = Binding.objects.get(pk=obj.pk)
+        name, seconds, condition = obj.name, obj.flush_seconds, obj.condition
+        changes = audit.differences(_shown(before), _shown(obj))
+        if name != before.name or seconds != before.flush_seconds:
+            obj.save(update_fields=["name", "flush_seconds", "updated_at"])
+        if condition != before.condition:
+            actions.set_condition(obj, condition, log_end(obj.form_id))
+        if form.settings is not None and form.settings != _present(before):
+            changes |= audit.differences(before.config, form.settings.config)
+            if form.settings.secrets != _present(before).secrets:
+                changes["secrets"] = ["hidden", "hidden"]
+            actions.configure(obj, form.kind, form.settings)
+        self.audit(request, "changed", obj, changes)
+
+    def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
+        verb = next((name for name in (*VERBS, "_test") if name in request.POST), None)
+        if verb is None:
+            return super().response_change(request, obj)
+        if verb == "_test":
+            self._test(request, obj)
+        else:
+            self._act(request, obj, verb)
+        return HttpResponseRedirect(reverse("admin:sinks_binding_change", args=[obj.pk]))
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        # Not Django's own collection: it would load every delivered item, of which there may be millions.
+        refused = set() if self.has_delete_permission(request) else {self.opts.verbose_name}
+        return [str(obj) for obj in objs], {self.opts.verbose_name_plural: len(objs)}, refused, []
+
+    @admin.action(description=gettext_lazy("Pause"), permissions=["change"])
+    def pause_all(self, request: HttpRequest, queryset: QuerySet[Binding]) -> None:
+        for binding in self._changeable(request, queryset):
+            self._act(request, binding, "_pause")
+
+    @admin.action(description=gettext_lazy("Resume"), permissions=["change"])
+    def resume_all(self, request: HttpRequest, queryset: QuerySet[Binding]) -> None:
+        for binding in self._changeable(request, queryset):
+            self._act(request, binding, "_resume")
+
+    @admin.action(description=gettext_lazy("Test the settings"), permissions=["change"])
+    def test_all(self, request: HttpRequest, queryset: QuerySet[Binding]) -> None:
+        for binding in self._changeable(request, queryset[:10]):
+            self._test(request, binding)
+
+    @admin.display(description=gettext_lazy("kind"))
+    def kind_label(self, obj: Binding) -> str:
+        kind = _known(obj.kind)
+        return kind.label if kind else _("%(kind)s (not installed)") % {"kind": obj.kind}
+
+    @admin.display(description=gettext_lazy("state"), ordering="state")
+    def standing(self, obj: Binding) -> str:
+        state = BindingState(obj.state).label
+        return f"{state}: {obj.pause_reason}" if obj.pause_reason else str(state)
+
+    @admin.display(description=gettext_lazy("failed"))
+    def failed(self, obj: Any) -> int:
+        count: int = obj.failed_count
+        return count
+
+    def _changeable(self, request: HttpRequest, bindings: Iterable[Binding]) -> list[Binding]:
+        return [binding for binding in bindings if self.has_change_permission(request, binding)]
+
+    def _act(self, request: HttpRequest, binding: Binding, verb: str) -> None:
+        act, recorded, said = VERBS[verb]
+        act(binding)
+        self.audit(request, recorded, binding, {})
+        self.message_user(request, said, messages.SUCCESS)
+
+    def _test(self, request: HttpRequest, binding: Binding) -> None:
+        outcome = trial.test(binding)
+        text = f"{binding.name}: {outcome.message}"
+        self.message_user(request, text, messages.SUCCESS if outcome.works else messages.ERROR)
+
+    def _kind(self, request: HttpRequest, obj: Binding | None) -> type[Sink] | None:
+        return _known(obj.kind if obj else request.GET.get("kind", ""))
+
+
+def _known(name: str) -> type[Sink] | None:
+    try:
+        return registry.get(name)
+    except UnknownKindError:
+        return None
+
+
+def _choice(kind: type[Sink], query: QueryDict) -> dict[str, str]:
+    """A kind to choose, with what the address says already (the form, for one)."""
+    query["kind"] = kind.name
+    return {"label": kind.label, "description": kind.description, "address": f"?{query.urlencode()}"}
+
+
+def _present(binding: Binding) -> config.Settings:
+    """Without the secrets where no key opens them: they have to be entered again."""
+    try:
+        return config.stored(binding.config, binding.secrets)
+    except SecretUnreadableError:
+        return config.Settings(dict(binding.config), {})
+
+
+def _shown(binding: Binding) -> dict[str, Any]:
+    return {"name": binding.name, "flush_seconds": binding.flush_seconds, "condition": binding.condition}

@@ -1,0 +1,114 @@
+"""One page for an action: what every action has, and the settings of its kind."""
+
+import copy
+from typing import Any, ClassVar
+
+from django import forms
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from apps.orgs import access
+from apps.orgs.access import Actor, Right
+from apps.orgs.theme import Select, Textarea, TextInput
+from apps.sinks import config
+from apps.sinks.config import Settings
+from apps.sinks.contract import Sink
+from apps.sinks.models import Binding
+from formhub.core import logic
+
+PREFIX = "settings"
+
+
+class ActionForm(forms.ModelForm[Binding]):
+    """The settings' inputs stand beside the others under names of their own; the kind's form validates them."""
+
+    kind: ClassVar[type[Sink] | None] = None
+    current: ClassVar[Settings | None] = None
+    actor: ClassVar[Actor] = Actor()
+
+    class Meta:
+        model = Binding
+        fields = ("form", "name", "flush_seconds", "condition")
+        help_texts = {
+            "condition": gettext_lazy(
+                'Only submissions that meet it are delivered. JsonLogic, for example {"==": [{"var": "country"}, '
+                '"DE"]}. Empty: all.'
+            ),
+            "flush_seconds": gettext_lazy("Empty: as the kind does it. Submissions may wait this long for others."),
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.settings: Settings | None = None
+        if self.current is not None:
+            self.initial.update({f"{PREFIX}-{name}": value for name, value in self.current.config.items()})
+
+    def clean_form(self) -> Any:
+        form = self.cleaned_data["form"]
+        if not access.allowed(self.actor, form.organization_id, Right.EDIT):
+            raise ValidationError(_("You may not change the actions of this form."))
+        return form
+
+    def clean_flush_seconds(self) -> float | None:
+        seconds: float | None = self.cleaned_data["flush_seconds"]
+        if seconds is not None and not 0 < seconds <= 3600:
+            raise ValidationError(_("Between 0 and 3600 seconds."))
+        return seconds
+
+    def clean_condition(self) -> Any:
+        condition = self.cleaned_data["condition"]
+        if condition in (None, "", {}):
+            return None
+        try:
+            logic.check(condition)
+        except logic.ConditionError as error:
+            raise ValidationError(_("This is no condition: %(why)s.") % {"why": error}) from None
+        return condition
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        if self.kind is not None:
+            self._clean_settings(self.kind)
+        return cleaned
+
+    def _clean_settings(self, kind: type[Sink]) -> None:
+        form = config.validated(kind, self.data, self.current, PREFIX)
+        for name, errors in form.errors.items():
+            key = None if name == NON_FIELD_ERRORS else f"{PREFIX}-{name}"
+            if key is None or key not in self.errors:
+                self.add_error(key, errors.as_data())
+        if not form.errors:
+            self.settings = config.settings_of(kind, form)
+        # The page may be shown again, and a secret must not be: not even one that was just sent.
+        data: Any = self.data.copy()  # type: ignore[attr-defined]
+        for name in config.secret_names(kind):
+            data.pop(f"{PREFIX}-{name}", None)
+        self.data = data
+
+
+def action_form(kind: type[Sink] | None, current: Settings | None, actor: Actor) -> type[ActionForm]:
+    """The form for an action of a kind; without one (its package was removed) only what every action has."""
+    fields = config.blank(kind, current).fields if kind else {}
+    inputs: dict[str, Any] = {f"{PREFIX}-{name}": _themed(field) for name, field in fields.items()}
+    return type("ActionForm", (ActionForm,), {**inputs, "kind": kind, "current": current, "actor": actor})
+
+
+def setting_names(kind: type[Sink] | None) -> list[str]:
+    return [f"{PREFIX}-{name}" for name in kind.Config.base_fields] if kind else []
+
+
+def _themed(field: forms.Field) -> forms.Field:
+    """The kind's input in the theme's look."""
+    field = copy.deepcopy(field)
+    widget = field.widget
+    like: forms.Widget | None = None
+    if isinstance(widget, forms.Textarea):
+        like = Textarea()
+    elif isinstance(widget, forms.Select):
+        like = Select()
+    elif isinstance(widget, forms.TextInput | forms.PasswordInput | forms.NumberInput):
+        like = TextInput()
+    if like is not None and "class" in like.attrs:
+        widget.attrs.setdefault("class", like.attrs["class"])
+    return field

@@ -1,0 +1,67 @@
+"""Deliveries: what one call carried, and how it ended."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from apps.orgs import access
+from apps.orgs.admin_base import OrgScopedAdmin
+from apps.sinks.admin.lists import BoundedPaginator, as_uuid
+from apps.sinks.models import Batch, BatchItem, Binding
+
+ITEMS_SHOWN = 100
+
+
+@admin.register(Batch)
+class DeliveryAdmin(OrgScopedAdmin):
+    organization_path = "organization_id"
+    add_right = None
+    change_right = None
+    delete_right = None
+    paginator = BoundedPaginator
+    list_display = ("created_at", "kind", "where", "state", "size", "attempts", "finished_at", "trouble")
+    list_filter = ("state",)
+    list_select_related = ("destination",)
+    ordering = ("-created_at",)
+    search_fields = ("id",)
+    search_help_text = gettext_lazy("Search by the id of a submission or of a delivery")
+    fields = (
+        "kind", "where", "state", "size", "late", "attempts", "tries", "last_error",
+        "created_at", "offered_at", "finished_at", "submissions",
+    )  # fmt: skip
+    readonly_fields = fields
+
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> Any:
+        if not search_term:
+            return queryset, False
+        wanted = as_uuid(search_term)
+        if wanted is None:
+            return queryset.none(), False
+        bindings = access.scoped(Binding.objects.all(), self.actor(request)).values("pk")
+        carried = BatchItem.objects.filter(binding__in=bindings, submission_id=wanted).values("batch_id")
+        return queryset.filter(pk__in=carried) | queryset.filter(pk=wanted), False
+
+    @admin.display(description=gettext_lazy("kind"))
+    def kind(self, obj: Batch) -> str:
+        return obj.destination.kind
+
+    @admin.display(description=gettext_lazy("destination"))
+    def where(self, obj: Batch) -> str:
+        return obj.destination.key[:80]
+
+    @admin.display(description=gettext_lazy("trouble"))
+    def trouble(self, obj: Batch) -> str:
+        return obj.last_error[:120]
+
+    @admin.display(description=gettext_lazy("submissions"))
+    def submissions(self, obj: Batch) -> Any:
+        items = obj.items.select_related("binding").order_by("binding_id", "position")
+        rows = [(item.binding.name, item.submission_id) for item in items[:ITEMS_SHOWN]]
+        shown = format_html_join("", "<li>{}: {}</li>", rows)
+        more = _("and %(count)s more") % {"count": obj.size - len(rows)} if obj.size > len(rows) else ""
+        return format_html("<ul>{}</ul>{}", shown, more)
