@@ -73,8 +73,10 @@ def test_a_form_is_found_by_organization_and_name(client: Client) -> None:
     assert post(client, url="/api/v1/forms/acme~student-data/submissions").status_code == 202
 
 
-def test_nothing_about_a_visitor_is_set_or_asked(client: Client) -> None:
-    response = post(client)
+@pytest.mark.usefixtures("client")
+def test_nothing_about_a_visitor_is_set_or_asked() -> None:
+    response = post(Client(enforce_csrf_checks=True))
+    assert response.status_code == 202
     assert "Set-Cookie" not in response
     assert not response.cookies
 

@@ -1,0 +1,229 @@
+"""The intake against a real broker, a real Redis and a real Postgres."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import uuid4
+
+import orjson
+import pytest
+from django.db import connection
+from django.test import Client
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from kafka import KafkaConsumer, TopicPartition
+
+from apps.intake import process
+from apps.intake.accept import accept
+from apps.intake.commit import Bounds, Committer
+from apps.intake.gate.base import Gate
+from apps.intake.gate.failing_open import FailingOpen
+from apps.intake.gate.redis import RedisGate
+from apps.intake.parsing.strict_json import parse
+from apps.intake.tests.conftest import Forms
+from apps.intake.tests.forms import a_form
+from apps.intake.tests.test_gate import GatePromises
+from apps.intake.tests.test_strict_json import DOCUMENTS
+from apps.intake.tests.test_submit import post
+from apps.intake.ticket import NotCommittedError
+from formhub.core.envelope import Envelope, decode
+from formhub.core.problem import Problem
+from formhub.core.stream.kafka import KafkaPublisher, TopicSettings, ensure_topic
+
+pytestmark = [pytest.mark.services, pytest.mark.urls("apps.intake.tests.urls")]
+
+PARTITIONS = 6  # as in the settings for tests
+KAFKA_SECONDS = 2.0
+BUDGET = 7.0
+BACK_AGAIN = 60.0
+WARM_UP = uuid4()
+
+
+def eventually(call: Callable[[], Any]) -> Any:
+    """What the call returns once it no longer raises."""
+    until = time.monotonic() + BACK_AGAIN
+    while True:
+        try:
+            return call()
+        except (NotCommittedError, AssertionError):
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.1)
+
+
+class Log:
+    """A topic of its own, read from its start."""
+
+    def __init__(self, server: str) -> None:
+        self.server = server
+        self.name = f"submissions-{uuid4().hex}"
+        ensure_topic([server], self.name, TopicSettings(PARTITIONS, 1, 1, 1), seconds=60)
+
+    def envelopes(self) -> list[Envelope]:
+        partitions = [TopicPartition(self.name, number) for number in range(PARTITIONS)]
+        consumer = KafkaConsumer(bootstrap_servers=[self.server], auto_offset_reset="earliest", group_id=None)
+        try:
+            consumer.assign(partitions)
+            left = sum(consumer.end_offsets(partitions).values())
+            found: list[Envelope] = []
+            until = time.monotonic() + 20
+            while len(found) < left and time.monotonic() < until:
+                taken = consumer.poll(timeout_ms=500)
+                found += [decode(record.value, record.headers) for records in taken.values() for record in records]
+            return [envelope for envelope in found if envelope.form != WARM_UP]
+        finally:
+            consumer.close()
+
+
+@pytest.fixture
+def log(kafka_service: Any) -> Log:
+    return Log(kafka_service.url)
+
+
+@pytest.fixture
+def committer(log: Log) -> Iterator[Committer]:
+    publisher = KafkaPublisher([log.server], log.name, PARTITIONS)
+    committer = Committer(publisher, Bounds(items=10_000, bytes=50_000_000, seconds=KAFKA_SECONDS))
+    before = process.committer.install(committer)
+    # The first receipt waits for connection, metadata and producer id: on a busy machine longer than this budget.
+    eventually(lambda: accept(a_form(id=WARM_UP), {}).result())
+    yield committer
+    process.committer.install(before)
+    committer.close(1)
+
+
+@pytest.fixture
+def redis_gate(valkey_service: Any) -> Iterator[Gate]:
+    gate = FailingOpen(RedisGate(valkey_service.url, timeout=2, keep_seconds=60))
+    before = process.gate.install(gate)
+    yield gate
+    process.gate.install(before)
+
+
+class TestRedisGate(GatePromises):
+    @pytest.fixture
+    def gate(self, valkey_service: Any) -> Gate:
+        return RedisGate(valkey_service.url, timeout=2, keep_seconds=60)
+
+
+def timed_post(client: Client, **headers: str) -> tuple[Any, float]:
+    started = time.monotonic()
+    return post(client, **headers), time.monotonic() - started
+
+
+def accepted(client: Client) -> Any:
+    response = post(client)
+    assert response.status_code == 202
+    return response
+
+
+def test_a_202_means_that_the_broker_has_it(client: Client, log: Log) -> None:
+    body = eventually(lambda: accepted(client)).json()
+
+    assert [str(envelope.id) for envelope in log.envelopes()] == [body["id"]]
+
+
+def test_a_forms_submissions_lie_in_the_log_as_they_were_accepted(committer: Committer, log: Log) -> None:
+    pending = [accept(a_form(), {"age": number}) for number in range(500)]
+    offsets = [each.result(timeout=20).receipt.offset for each in pending]
+
+    assert offsets == sorted(offsets)
+    assert [envelope.id for envelope in log.envelopes()] == [each.id for each in pending]
+
+
+@pytest.mark.parametrize("fault", ["paused", "killed"])
+def test_a_silent_or_dead_broker_means_503_in_time_and_202_once_it_is_back(
+    client: Client, kafka_service: Any, log: Log, fault: str
+) -> None:
+    ids = [eventually(lambda: accepted(client)).json()["id"]]
+    kafka_service.pause() if fault == "paused" else kafka_service.kill()
+    try:
+        answers = [timed_post(client) for _ in range(5)]
+    finally:
+        kafka_service.resume() if fault == "paused" else kafka_service.start()
+
+    assert [response.status_code for response, _ in answers] == [503] * 5
+    assert all(seconds < BUDGET for _, seconds in answers)
+    assert all(int(response["Retry-After"]) > 0 for response, _ in answers)
+    ids.append(eventually(lambda: accepted(client)).json()["id"])
+    assert set(ids) <= {str(envelope.id) for envelope in log.envelopes()}
+
+
+def test_a_broker_silent_beyond_the_clients_patience_is_found_again(
+    client: Client, kafka_service: Any, committer: Committer
+) -> None:
+    eventually(lambda: accepted(client))
+    kafka_service.pause()
+    try:
+        assert post(client).status_code == 503
+        # The client gives its record up after eight seconds, and with it the id that it sends under.
+        time.sleep(9)
+    finally:
+        kafka_service.resume()
+
+    eventually(lambda: accepted(client))
+    assert committer.pending == 0
+
+
+def test_the_same_key_from_many_threads_is_one_record(
+    client: Client, redis_gate: Gate, log: Log, committer: Committer
+) -> None:
+    answers: list[Any] = []
+    threads = [
+        threading.Thread(target=lambda: answers.append(post(Client(), Idempotency_Key="k-1"))) for _ in range(20)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    last = eventually(lambda: answered_202(client))
+
+    (envelope,) = log.envelopes()
+    assert {answer.json()["id"] for answer in [*answers, last] if answer.status_code == 202} == {str(envelope.id)}
+    assert {answer.status_code for answer in answers} <= {202, 409}
+
+
+def answered_202(client: Client) -> Any:
+    response = post(client, Idempotency_Key="k-1")
+    assert response.status_code == 202
+    return response
+
+
+@pytest.mark.usefixtures("redis_gate")
+def test_limits_hold_in_redis(client: Client, forms: Forms) -> None:
+    forms.put(id=uuid4(), rates={"per_address": "2/hour"})
+    codes = [post(client).status_code for _ in range(3)]
+    assert codes[2] == 429
+
+
+def test_without_redis_submissions_are_taken(client: Client, log: Log) -> None:
+    before = process.gate.install(FailingOpen(RedisGate("redis://127.0.0.1:9/0", timeout=0.2, keep_seconds=60)))
+    try:
+        ids = {eventually(lambda: answered_202(client)).json()["id"] for _ in range(3)}
+    finally:
+        process.gate.install(before)
+
+    assert len(ids) == 1
+    assert {str(envelope.id) for envelope in log.envelopes()} == ids
+
+
+@pytest.mark.django_db
+def test_whatever_the_parser_lets_through_postgres_can_hold() -> None:
+    with connection.cursor() as cursor:
+
+        @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+        @given(DOCUMENTS.map(written) | st.binary(max_size=40))
+        def holds(body: bytes) -> None:
+            try:
+                answers = parse(body)
+            except Problem:
+                return
+            cursor.execute("SELECT %s::jsonb", [orjson.dumps(answers).decode()])
+
+        holds()
+
+
+def written(document: dict[str, Any]) -> bytes:
+    return json.dumps(document).encode()
