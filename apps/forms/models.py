@@ -156,7 +156,7 @@ class FormVersion(models.Model):
         constraints = [models.UniqueConstraint(fields=["form", "number"], name="forms_version_number")]
 
     def __str__(self) -> str:
-        return f"{self.form_id} v{self.number}"
+        return str(_("Version %(number)s") % {"number": self.number})
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         if not self._state.adding:
