@@ -29,6 +29,7 @@ from workers.due import policy_of
 
 logger = logging.getLogger(__name__)
 FRESH_SECONDS = 2.0
+REREAD_SECONDS = 30.0  # a change that was committed after a later one leaves no trace in the latest time
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,8 @@ class RouteTable:
         self._checked_at = float("-inf")
 
     def _refresh(self) -> None:
-        stamp = Binding.objects.aggregate(count=Count("pk"), latest=Max("updated_at"))
+        period = self._clock.monotonic() // REREAD_SECONDS
+        stamp = (period, Binding.objects.aggregate(count=Count("pk"), latest=Max("updated_at")))
         if stamp != self._stamp:
             self._routes = self._read()
             self._stamp = stamp

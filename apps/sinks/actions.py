@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from apps.sinks import config
@@ -15,6 +15,10 @@ from apps.sinks.config import Settings
 from apps.sinks.contract import Sink
 from apps.sinks.models import UNFINISHED, Batch, Binding, BindingRevision, BindingState, Destination, Parked
 from formhub.core import logic, secrets
+
+
+class DestinationTakenError(Exception):
+    """The destination belongs to another organization."""
 
 
 @transaction.atomic
@@ -29,7 +33,7 @@ def create(
     condition: Any = None,
     flush_seconds: float | None = None,
 ) -> Binding:
-    """An action that owes what comes from `position` on. Raises core.logic.ConditionError."""
+    """An action that owes what comes from `position` on. Raises core.logic.ConditionError, DestinationTakenError."""
     _check(condition)
     binding = Binding.objects.create(
         organization_id=organization_id,
@@ -50,7 +54,10 @@ def create(
 
 @transaction.atomic
 def configure(binding: Binding, sink: type[Sink], settings: Settings) -> None:
-    """New settings. What is in flight to a former destination is brought to an end there, with the former ones."""
+    """New settings. What is in flight to a former destination is brought to an end there, with the former ones.
+
+    Raises DestinationTakenError.
+    """
     target = _destination(binding.organization_id, sink, settings)
     current = _locked(binding, target.pk)
     if current.destination_id != target.pk:
@@ -142,8 +149,19 @@ def _check(condition: Any) -> None:
         logic.check(condition)
 
 
+def check_destination(organization_id: UUID, sink: type[Sink], settings: Settings) -> None:
+    """Raises DestinationTakenError."""
+    others = Destination.objects.filter(kind=sink.name, key=config.destination_key(sink, settings))
+    if sink.exclusive and others.filter(bindings__isnull=False).exclude(organization_id=organization_id).exists():
+        raise DestinationTakenError("Another organization delivers there already. Choose another destination.")
+
+
 def _destination(organization_id: UUID, sink: type[Sink], settings: Settings) -> Destination:
     key = config.destination_key(sink, settings)
+    if sink.exclusive:
+        with connection.cursor() as cursor:  # two organizations at once: the second sees what the first has written
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"destination:{sink.name}:{key}"])
+    check_destination(organization_id, sink, settings)
     return Destination.objects.get_or_create(organization_id=organization_id, kind=sink.name, key=key)[0]
 
 

@@ -222,7 +222,10 @@ class SecretField(forms.CharField):
 
 
 class Sink(ABC):
-    """One kind of action. An instance serves one call with one binding's settings (a batch's first part's)."""
+    """One kind of action. An instance serves one call with one binding's settings (a batch's first part's).
+
+    exclusive: a destination belongs to the first organization that names it; others are refused.
+    """
 
     api_version: ClassVar[int] = API_VERSION
     name: ClassVar[str]
@@ -230,6 +233,7 @@ class Sink(ABC):
     description: ClassVar[str] = ""
     Config: ClassVar[type[forms.Form]]
     policy: ClassVar[Policy] = Policy()
+    exclusive: ClassVar[bool] = False
 
     def __init__(self, config: Mapping[str, Any], context: Context) -> None:
         self.config = config

@@ -170,6 +170,7 @@ class Batch(models.Model):
             ),
             models.Index(fields=["organization_id", "state", "-created_at"], name="sinks_batch_listed"),
             models.Index(fields=["organization_id", "-created_at"], name="sinks_batch_newest"),
+            models.Index(fields=["-created_at"], name="sinks_batch_newest_of_all"),
         ]
 
     def __str__(self) -> str:
@@ -216,6 +217,7 @@ class Parked(models.Model):
         ]
         indexes = [
             models.Index(fields=["organization_id", "-parked_at"], name="sinks_parked_newest"),
+            models.Index(fields=["-parked_at"], name="sinks_parked_newest_of_all"),
             models.Index(fields=["binding", "-parked_at"], name="sinks_parked_listed"),
             models.Index(fields=["binding", "position"], name="sinks_parked_again", condition=models.Q(again=True)),
         ]

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy
 from apps.orgs import access
 from apps.orgs.access import Actor, Right
 from apps.orgs.theme import Select, Textarea, TextInput
-from apps.sinks import config
+from apps.sinks import actions, config
 from apps.sinks.config import Settings
 from apps.sinks.contract import Sink
 from apps.sinks.models import Binding
@@ -80,11 +80,22 @@ class ActionForm(forms.ModelForm[Binding]):
                 self.add_error(key, errors.as_data())
         if not form.errors:
             self.settings = config.settings_of(kind, form)
+            self._check_destination(kind, self.settings)
         # The page may be shown again, and a secret must not be: not even one that was just sent.
         data: Any = self.data.copy()  # type: ignore[attr-defined]
         for name in config.secret_names(kind):
             data.pop(f"{PREFIX}-{name}", None)
         self.data = data
+
+    def _check_destination(self, kind: type[Sink], settings: Settings) -> None:
+        form = self.cleaned_data.get("form")
+        organization = form.organization_id if form else self.instance.organization_id
+        if organization is None:
+            return
+        try:
+            actions.check_destination(organization, kind, settings)
+        except actions.DestinationTakenError as error:
+            self.add_error(None, str(error))
 
 
 def action_form(kind: type[Sink] | None, current: Settings | None, actor: Actor) -> type[ActionForm]:

@@ -10,20 +10,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.orgs import access
-from apps.orgs.admin_base import OrgScopedAdmin
-from apps.sinks.admin.lists import BoundedPaginator, as_uuid
+from apps.sinks.admin.lists import LongListAdmin, as_uuid
 from apps.sinks.models import Batch, BatchItem, Binding
 
 ITEMS_SHOWN = 100
 
 
 @admin.register(Batch)
-class DeliveryAdmin(OrgScopedAdmin):
-    organization_path = "organization_id"
-    add_right = None
-    change_right = None
-    delete_right = None
-    paginator = BoundedPaginator
+class DeliveryAdmin(LongListAdmin):
     list_display = ("created_at", "kind", "where", "state", "size", "attempts", "finished_at", "trouble")
     list_filter = ("state",)
     list_select_related = ("destination",)

@@ -10,19 +10,13 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from apps.orgs import access, audit
 from apps.orgs.access import Right
-from apps.orgs.admin_base import OrgScopedAdmin
 from apps.sinks import actions
-from apps.sinks.admin.lists import BoundedPaginator, as_uuid
+from apps.sinks.admin.lists import LongListAdmin, as_uuid
 from apps.sinks.models import Parked
 
 
 @admin.register(Parked)
-class FailedAdmin(OrgScopedAdmin):
-    organization_path = "organization_id"
-    add_right = None
-    change_right = None
-    delete_right = None
-    paginator = BoundedPaginator
+class FailedAdmin(LongListAdmin):
     list_display = ("parked_at", "binding", "submission_id", "code", "message", "attempts", "again")
     list_filter = ("again", ("binding", RelatedOnlyFieldListFilter))
     list_select_related = ("binding",)

@@ -163,6 +163,10 @@ class Migration(migrations.Migration):
             model_name='batch',
             index=models.Index(fields=['organization_id', '-created_at'], name='sinks_batch_newest'),
         ),
+        migrations.AddIndex(
+            model_name='batch',
+            index=models.Index(fields=['-created_at'], name='sinks_batch_newest_of_all'),
+        ),
         migrations.AddConstraint(
             model_name='batch',
             constraint=models.UniqueConstraint(fields=('destination', 'sequence'), name='sinks_batch_sequence'),
@@ -170,6 +174,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='parked',
             index=models.Index(fields=['organization_id', '-parked_at'], name='sinks_parked_newest'),
+        ),
+        migrations.AddIndex(
+            model_name='parked',
+            index=models.Index(fields=['-parked_at'], name='sinks_parked_newest_of_all'),
         ),
         migrations.AddIndex(
             model_name='parked',

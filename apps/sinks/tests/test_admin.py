@@ -204,6 +204,19 @@ def test_nobody_attaches_an_action_to_a_strangers_form() -> None:
     assert Binding.objects.count() == 0
 
 
+def test_a_destination_that_belongs_to_another_organization_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Shelf, "exclusive", True)
+    an_action(a_form())
+    form = a_form("Other")
+    data = sent(form=form.pk, **{"settings-token": "x"})
+
+    page = signed_in(form).post(f"{ADD}?kind=shelf", data)
+
+    assert "Another organization delivers there already." in page.content.decode()
+    with pytest.raises(actions.DestinationTakenError):
+        an_action(form)
+
+
 def a_delivery(action: Binding, state: str = BatchState.DELIVERED) -> BatchItem:
     batch = Batch.objects.create(
         organization_id=action.organization_id, destination=action.destination, sequence=1, state=state, size=1
