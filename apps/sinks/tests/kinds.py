@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django import forms
 
-from apps.sinks.contract import Batch, Confirmation, Context, Policy, SecretField, Sink
+from apps.sinks.contract import Batch, Confirmation, Policy, SecretField, Sink
 
 
 class ShelfConfig(forms.Form):
@@ -84,7 +84,3 @@ def after_landing(error: Exception) -> Callable[[Batch], None]:
     step = raising(error)
     step.after = True  # type: ignore[attr-defined]
     return step
-
-
-def shelf(config: Mapping[str, Any], context: Context) -> Shelf:
-    return Shelf(config, context)
