@@ -1,0 +1,47 @@
+"""Sets up the demo's data and writes down where to find it. Run by `make demo`; repeating it changes nothing."""
+
+import json
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from apps.console import samples
+
+OWNER = "owner@example.org"
+
+
+class Command(BaseCommand):
+    help = "Set up the demo's organization, owner, student form and Google Sheets action."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--output", type=Path, required=True, help="where to write what was set up, as JSON")
+        parser.add_argument("--web", required=True, help="base address of the web process")
+        parser.add_argument("--password-file", type=Path, required=True, help="holds the owner's password")
+        parser.add_argument("--spreadsheet", default="", help="id or address of the spreadsheet to write to")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        output: Path = options["output"]
+        former = json.loads(output.read_text()) if output.exists() else {}
+        web: str = options["web"].rstrip("/")
+        password = options["password_file"].read_text().strip()
+
+        organization = samples.organization("Demo University", "demo-university")
+        owner = samples.owner(organization, OWNER, "Olivia Owner", password)
+        form = samples.student_form(organization, "student-data", "Student data")
+        if options["spreadsheet"]:
+            samples.sheet_action(form, options["spreadsheet"])
+        found = {
+            "web": web,
+            "organization": str(organization.pk),
+            "form": form.public_id,
+            "form_url": f"{web}/admin/forms/form/{form.pk}/change/",
+            "submit_url": f"{web}/api/v1/forms/{form.public_id}/submissions",
+            "api_key": samples.api_key(organization, former.get("api_key", "")),
+            "admin": {"url": f"{web}/admin/", "user": owner.email, "password": password},
+        }
+        # It holds a password and a key: for its owner's eyes only, from the first byte on.
+        output.touch(mode=0o600)
+        output.write_text(json.dumps(found, indent=2) + "\n")
+        self.stdout.write(f"The form {form.title} takes submissions at {found['submit_url']}")

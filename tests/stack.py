@@ -1,0 +1,109 @@
+"""The whole of FormHub as its own processes, for tests that kill them."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from deploy.local.process import Process, free_port
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+
+
+@dataclass
+class Stack:
+    """web, consumer, worker and beat, each a process group that can be killed and started again."""
+
+    folder: Path
+    environment: Mapping[str, str]
+    port: int = field(default_factory=free_port)
+    processes: dict[str, Process] = field(default_factory=dict)
+
+    @property
+    def web(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def manage(self, *arguments: str) -> None:
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT, env=self._environment, capture_output=True, text=True, timeout=180, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{arguments}: {done.stdout[-2000:]}{done.stderr[-3000:]}"
+
+    def start(self, *roles: str) -> None:
+        for role in roles:
+            process = Process(
+                role,
+                self._command(role),
+                self.folder / f"{role}.log",
+                self._ready if role == "web" else (lambda: True),
+                cwd=ROOT,
+                environment=self._environment,
+                stop_seconds=30,
+            )
+            self.processes[role] = process
+            process.launch()
+        for role in roles:
+            self.processes[role].wait_ready()
+
+    def kill(self, role: str) -> None:
+        """As a power cut does: no signal handler runs, children included."""
+        self.processes[role].kill()
+
+    def stop(self) -> None:
+        for process in self.processes.values():
+            process.stop()
+            process.kill()
+
+    def logs(self) -> str:
+        return "\n".join(path.read_text(errors="replace") for path in self.folder.glob("*.log"))
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, **self.environment, "PYTHONUNBUFFERED": "1"}
+
+    def _command(self, role: str) -> Sequence[str]:
+        celery = [str(BIN / "celery"), "-A", "formhub"]
+        quiet = ["--without-gossip", "--without-mingle", "--loglevel", "WARNING"]
+        return {
+            "web": [
+                str(BIN / "granian"), "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(self.port),
+                "--workers", "1", "--blocking-threads", "32", "--no-ws", "formhub.wsgi:application",
+            ],
+            "consumer": [
+                *celery, "worker", "--pool", "threads", "-c", "1", "-Q", "consumer", "-n", "consumer@%h",
+                "--consume", "archive,deliver", *quiet,
+            ],
+            "worker": [
+                *celery, "worker", "--pool", "threads", "-c", "8", "-Q", "celery,flush.google_sheets",
+                "-n", "worker@%h", *quiet,
+            ],
+            "beat": [*celery, "beat", "--schedule", str(self.folder / "beat"), "--loglevel", "WARNING"],
+        }[role]  # fmt: skip
+
+    def _ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.web}/readyz", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+
+def read(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+def wait_until(done: Any, seconds: float, what: str) -> None:
+    """Asks every fifth of a second; fails the test with `what` when time is up."""
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
+        time.sleep(0.2)
