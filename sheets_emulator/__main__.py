@@ -4,6 +4,7 @@ import argparse
 import json
 import signal
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from sheets_emulator.emulator import SheetsEmulator
@@ -17,7 +18,9 @@ def main() -> None:
     parser.add_argument(
         "--quota-scale", type=float, default=1.0, help="multiplies Google's quotas; 0 switches them off"
     )
-    parser.add_argument("--create", type=int, default=1, metavar="COUNT", help="how many spreadsheets there should be")
+    parser.add_argument(
+        "--create", nargs="*", default=["Student data"], metavar="TITLE", help="spreadsheets that there should be"
+    )
     options = parser.parse_args()
     options.data.mkdir(parents=True, exist_ok=True)
     journal = options.data / "journal.sqlite"
@@ -32,19 +35,19 @@ def main() -> None:
     emulator.stop()
 
 
-def describe(emulator: SheetsEmulator, folder: Path, count: int) -> None:
+def describe(emulator: SheetsEmulator, folder: Path, titles: Sequence[str]) -> None:
     """Make sure of the accounts and spreadsheets, and write down where they are: emulator.json in the data folder."""
     writer = _account(emulator, folder / "service-account.json", "formhub")
     reader = _account(emulator, folder / "reader-account.json", "reader")
-    found = sorted(emulator.service.spreadsheets.values(), key=lambda each: each.title)
-    for number in range(len(found) + 1, count + 1):
-        emulator.create(f"Student data {number:03}", {writer: "writer", reader: "reader"})
-    found = sorted(emulator.service.spreadsheets.values(), key=lambda each: each.title)
+    found = {each.title: each.id for each in reversed(emulator.service.spreadsheets.values())}  # the first of a title
+    for title in titles:
+        if title not in found:
+            found[title] = emulator.create(title, {writer: "writer", reader: "reader"})
     description = {
         "url": emulator.url,
         "service_account_file": str(folder / "service-account.json"),
         "reader_service_account_file": str(folder / "reader-account.json"),
-        "spreadsheets": [each.id for each in found],
+        "spreadsheets": {title: found[title] for title in titles},
     }
     (folder / "emulator.json").write_text(json.dumps(description, indent=2) + "\n")
 

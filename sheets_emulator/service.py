@@ -205,14 +205,14 @@ class Service:
                 "autoRecalc": "ON_CHANGE",
                 "timeZone": spreadsheet.time_zone,
             },
-            "sheets": [_sheet(spreadsheet, sheet, grid, ranges) for sheet in chosen],
+            "sheets": [_sheet(spreadsheet, sheet, grid, ranges, mask) for sheet in chosen],
             "spreadsheetUrl": f"{self.base_url}/spreadsheets/{spreadsheet.id}",
         }
         metadata = [entry.as_json() for entry in spreadsheet.metadata.values() if entry.sheet is None]
         return body | ({"developerMetadata": metadata} if metadata else {})
 
 
-def _sheet(spreadsheet: Spreadsheet, sheet: Sheet, grid: bool, ranges: list[tuple[Sheet, Area]]) -> Body:
+def _sheet(spreadsheet: Spreadsheet, sheet: Sheet, grid: bool, ranges: list[tuple[Sheet, Area]], mask: Mask) -> Body:
     body: Body = {"properties": sheet_properties(sheet)}
     mine = [entry for entry in spreadsheet.metadata.values() if entry.sheet == sheet.id]
     if on_tab := [entry.as_json() for entry in mine if entry.dimension is None]:
@@ -223,17 +223,16 @@ def _sheet(spreadsheet: Spreadsheet, sheet: Sheet, grid: bool, ranges: list[tupl
         body["basicFilter"] = sheet.filter
     if grid:
         areas = [area for found, area in ranges if found is sheet] or [Area()]
-        body["data"] = [_grid(spreadsheet, sheet, area) for area in areas]
+        body["data"] = [_grid(spreadsheet, sheet, area, mask) for area in areas]
     return body
 
 
-def _grid(spreadsheet: Spreadsheet, sheet: Sheet, area: Area) -> Body:
+def _grid(spreadsheet: Spreadsheet, sheet: Sheet, area: Area, mask: Mask) -> Body:
     row, column, end_row, end_column = values.bounded(sheet, area)
+    # Cells that the mask would drop again are not rendered: a tab may have millions.
+    lines = sheet.rows[row : min(end_row, len(sheet.rows))] if masks.wants(mask, "sheets", "data", "rowData") else []
     data: Body = {
-        "rowData": [
-            {"values": [cell_data(cell) for cell in line[column:end_column]]}
-            for line in sheet.rows[row : min(end_row, len(sheet.rows))]
-        ],
+        "rowData": [{"values": [cell_data(cell) for cell in line[column:end_column]]} for line in lines],
         "columnMetadata": [
             {**sheet.column_sizes.get(index, {"pixelSize": 100}), **_tags(spreadsheet, sheet, index)}
             for index in range(column, end_column)

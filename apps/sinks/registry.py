@@ -16,7 +16,9 @@ from django.utils.module_loading import import_string
 
 from apps.sinks.contract import API_VERSION, Sink
 
-BUILTIN: Mapping[str, str] = {}
+BUILTIN: Mapping[str, str] = {
+    "google_sheets": "apps.sinks.builtin.google_sheets.sink.GoogleSheets",
+}
 GROUP = "formhub.sinks"
 
 

@@ -232,6 +232,9 @@ FLUSH_FAILING_MAX = env.integer("FLUSH_FAILING_MAX", 2, at_least=1)
 # Google Sheets. The base address is changed only to reach an emulator, and only then may a token come from elsewhere.
 SHEETS_BASE_URL = env.text("SHEETS_BASE_URL", "")
 SHEETS_SERVICE_ACCOUNT_FILE = env.text("SHEETS_SERVICE_ACCOUNT_FILE", "")
+# Google's calls a minute, reads and writes each; raise them when Google granted more.
+SHEETS_QUOTA_PER_ACCOUNT = env.integer("SHEETS_QUOTA_PER_ACCOUNT", 60, at_least=1)
+SHEETS_QUOTA_PER_PROJECT = env.integer("SHEETS_QUOTA_PER_PROJECT", 300, at_least=1)
 
 CELERY_BROKER_URL = env.secret("CELERY_BROKER_URL", REDIS_URL)
 CELERY_TASK_IGNORE_RESULT = True

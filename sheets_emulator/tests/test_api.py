@@ -8,6 +8,7 @@ import gspread
 import pytest
 import requests
 from gspread.exceptions import APIError
+from gspread.utils import ValueRenderOption
 
 from sheets_emulator import discovery
 from sheets_emulator.emulator import SheetsEmulator
@@ -58,7 +59,10 @@ def test_gspread_reads_what_it_wrote(sheet: gspread.Spreadsheet) -> None:
 
     assert tab.get_all_values() == [["name", "age"], ["Zoë", "12"], ["=1+1", "3.5"], ["'x", "TRUE"]]
     assert tab.get_all_records()[0] == {"name": "Zoë", "age": 12}
-    assert [found.values for found in sheet.values_batch_get(["A1:A2", "B2"])["valueRanges"] if 0] == []
+    assert [found["values"] for found in sheet.values_batch_get(["A1:A2", "B2"])["valueRanges"]] == [
+        [["name"], ["Zoë"]],
+        [["12"]],
+    ]
     assert tab.batch_get(["A2:B2"])[0] == [["Zoë", "12"]]
 
 
@@ -66,7 +70,8 @@ def test_user_entered_text_is_read_as_typed_and_raw_text_is_not(sheet: gspread.S
     sheet.sheet1.update([["=SUM(A1)", "007", "2026-01-02"]], "A1", raw=False)
     sheet.sheet1.update([["=SUM(A1)", "007", "2026-01-02"]], "A2", raw=True)
 
-    assert sheet.sheet1.get("A1:C1", value_render_option="UNFORMATTED_VALUE") == [["=SUM(A1)", 7, 46024]]
+    unformatted = sheet.sheet1.get("A1:C1", value_render_option=ValueRenderOption.unformatted)
+    assert unformatted == [["=SUM(A1)", 7, 46024]]
     assert sheet.sheet1.get("A1:C2")[1] == ["=SUM(A1)", "007", "2026-01-02"]
 
 

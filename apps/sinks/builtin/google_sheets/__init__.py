@@ -1,0 +1,1 @@
+"""Google Sheets: each submission a row, once, in the order of the log."""

@@ -1,0 +1,266 @@
+"""What people do with their sheet, and what becomes of the columns."""
+
+from typing import Any
+
+import pytest
+
+from apps.sinks.builtin.google_sheets.tests.conftest import AGE, COUNT, NAME, Desk
+from apps.sinks.conformance import make_submission
+from apps.sinks.contract import ConfigurationError
+from formhub.core.layout import Column, Kind, Layout
+
+HEADER = ["Submission ID", "Accepted at", "Name", "Count"]
+
+
+def columns_of(desk: Desk, start: int, end: int | None = None) -> dict[str, Any]:
+    return {"sheetId": desk.tab_id(), "dimension": "COLUMNS", "startIndex": start, "endIndex": end or start + 1}
+
+
+def later(desk: Desk) -> None:
+    """Beyond the time for which the sink trusts what it saw."""
+    desk.clock.advance(61)
+
+
+def test_the_first_batch_makes_a_narrow_tab_with_a_frozen_bold_header(desk: Desk) -> None:
+    first, second = make_submission(1), make_submission(2)
+
+    desk.send(first, second)
+
+    assert desk.table() == [
+        HEADER,
+        [str(first.id), "2026-01-01 12:00:01", "Ada 1", 1],
+        [str(second.id), "2026-01-01 12:00:02", "Ada 2", 2],
+    ]
+    tab = desk.emulator.spreadsheet(desk.spreadsheet).titled("Submissions")
+    assert tab is not None
+    assert (tab.column_count, tab.row_count) == (4, 3)
+    assert tab.properties["gridProperties"] == {"frozenRowCount": 1}
+
+
+def test_answers_of_every_kind_arrive_as_what_they_are(desk: Desk) -> None:
+    layout = Layout(
+        (
+            Column("text", "Text", Kind.TEXT),
+            Column("agreed", "Agreed", Kind.BOOLEAN),
+            Column("day", "Day", Kind.DATE),
+            Column("choice", "Choice", Kind.CHOICE, {"a": "First"}),
+            Column("many", "Many", Kind.CHOICES, {"a": "First", "b": "Second"}),
+        )
+    )
+    answers = {"text": "=1+1", "agreed": True, "day": "2026-12-31", "choice": "a", "many": ["a", "b"]}
+
+    desk.send(make_submission(1, **answers), layout=layout)
+
+    assert desk.table()[1][2:] == ["=1+1", True, "2026-12-31", "First", "First, Second"]
+
+
+def test_an_added_field_gets_a_column_at_the_right_end(desk: Desk) -> None:
+    desk.send(make_submission(1))
+
+    desk.send(make_submission(2, name="Bob", count=2, age=33), layout=Layout((AGE, NAME, COUNT)))
+
+    assert desk.table()[0] == [*HEADER, "Age"]
+    assert desk.column("Name", "Age") == [["Ada 1", ""], ["Bob", 33]]
+
+
+def test_a_removed_field_leaves_its_column_and_comes_back_to_it(desk: Desk) -> None:
+    desk.send(make_submission(1))
+    desk.send(make_submission(2), layout=Layout((NAME,)))
+    desk.send(make_submission(3))
+
+    assert desk.table()[0] == HEADER
+    assert desk.column("Name", "Count") == [["Ada 1", 1], ["Ada 2", ""], ["Ada 3", 3]]
+
+
+def test_a_renamed_field_renames_the_header_it_wrote(desk: Desk) -> None:
+    desk.send(make_submission(1))
+
+    desk.send(make_submission(2), layout=Layout((Column("name", "Full name", Kind.TEXT), COUNT)))
+
+    assert desk.table()[0] == ["Submission ID", "Accepted at", "Full name", "Count"]
+
+
+def test_a_header_that_the_owner_changed_stays_the_owners(desk: Desk) -> None:
+    desk.send(make_submission(1))
+    cell = {"values": [{"userEnteredValue": {"stringValue": "Guest"}}]}
+    start = {"sheetId": desk.tab_id(), "rowIndex": 0, "columnIndex": 2}
+    desk.edit({"updateCells": {"start": start, "rows": [cell], "fields": "userEnteredValue"}})
+
+    desk.send(make_submission(2), layout=Layout((Column("name", "Full name", Kind.TEXT), COUNT)))
+
+    assert desk.column("Guest") == [["Ada 1"], ["Ada 2"]]
+
+
+def test_rows_follow_columns_that_were_moved_and_inserted(desk: Desk) -> None:
+    desk.send(make_submission(1))
+    desk.edit({"insertDimension": {"range": columns_of(desk, 0, 2)}})
+    desk.edit({"moveDimension": {"source": columns_of(desk, 5), "destinationIndex": 0}})
+    later(desk)
+
+    second = make_submission(2)
+    desk.send(second)
+
+    assert desk.table()[0] == ["Count", "", "", "Submission ID", "Accepted at", "Name"]
+    assert desk.column("Submission ID", "Name", "Count")[1] == [str(second.id), "Ada 2", 2]
+
+
+def test_a_deleted_column_stays_deleted(desk: Desk) -> None:
+    desk.send(make_submission(1))
+    desk.edit({"deleteDimension": {"range": columns_of(desk, 2)}})
+    later(desk)
+
+    desk.send(make_submission(2))
+
+    assert desk.table()[0] == ["Submission ID", "Accepted at", "Count"]
+    assert desk.column("Count") == [[1], [2]]
+
+
+def test_a_deleted_column_is_made_again_where_the_settings_say_so(desk: Desk) -> None:
+    desk.send(make_submission(1))
+    desk.edit({"deleteDimension": {"range": columns_of(desk, 2)}})
+    later(desk)
+
+    desk.send(make_submission(2), restore_columns=True)
+
+    assert desk.column("Count", "Name") == [[1, ""], [2, "Ada 2"]]
+
+
+def test_the_column_of_ids_is_made_again_in_any_case(desk: Desk) -> None:
+    desk.send(make_submission(1))
+    desk.edit({"deleteDimension": {"range": columns_of(desk, 0)}})
+    later(desk)
+    second = make_submission(2)
+
+    desk.send(second)
+
+    assert desk.ids() == ["", str(second.id)]
+
+
+def test_a_renamed_tab_is_still_the_tab(desk: Desk) -> None:
+    desk.send(make_submission(1))
+    properties = {"sheetId": desk.tab_id(), "title": "Guests 2026"}
+    desk.edit({"updateSheetProperties": {"properties": properties, "fields": "title"}})
+    later(desk)
+
+    desk.send(make_submission(2))
+
+    assert len(desk.ids("Guests 2026")) == 2
+    assert len(desk.emulator.spreadsheet(desk.spreadsheet).sheets) == 2
+
+
+def test_a_deleted_tab_pauses_the_action_and_resuming_begins_a_new_one(desk: Desk) -> None:
+    desk.send(make_submission(1))
+    desk.edit({"deleteSheet": {"sheetId": desk.tab_id()}})
+    later(desk)
+    batch = desk.rows_of(make_submission(2), number=7)
+
+    with pytest.raises(ConfigurationError) as caught:
+        desk.deliver(batch)
+    assert (caught.value.part, "resume to begin a new one" in caught.value.remedy) == (7, True)
+
+    desk.deliver(batch)
+    assert desk.ids() == [str(id) for id in batch.ids]
+
+
+def test_a_tab_deleted_behind_our_back_is_noticed_at_the_refusal(desk: Desk) -> None:
+    desk.send(make_submission(1))
+    desk.edit({"deleteSheet": {"sheetId": desk.tab_id()}})
+
+    with pytest.raises(ConfigurationError, match="was deleted"):
+        desk.send(make_submission(2))
+
+
+def test_an_existing_tab_keeps_its_columns_and_ours_stand_to_the_right(desk: Desk) -> None:
+    rows = [{"values": [{"userEnteredValue": {"stringValue": text}} for text in row]} for row in (["Note"], ["a", "b"])]
+    start = {"sheetId": 0, "rowIndex": 0, "columnIndex": 0}
+    desk.edit({"updateCells": {"start": start, "rows": rows, "fields": "userEnteredValue"}})
+
+    desk.send(make_submission(1), worksheet="Sheet1")
+
+    table = desk.table("Sheet1")
+    assert table[0] == ["Note", "", *HEADER]
+    assert table[2][:2] == ["", ""]
+    assert table[2][4] == "Ada 1"
+
+
+def test_a_blank_existing_tab_is_filled_from_its_first_column(desk: Desk) -> None:
+    desk.send(make_submission(1), worksheet="sheet1")
+
+    assert desk.table("Sheet1")[0] == HEADER
+
+
+def test_headers_that_somebody_prepared_are_used(desk: Desk) -> None:
+    row = {"values": [{"userEnteredValue": {"stringValue": text}} for text in ("Count", "Mine", "Name")]}
+    start = {"sheetId": 0, "rowIndex": 0, "columnIndex": 0}
+    desk.edit({"updateCells": {"start": start, "rows": [row], "fields": "userEnteredValue"}})
+
+    desk.send(make_submission(1), worksheet="Sheet1")
+
+    assert desk.table("Sheet1")[0] == ["Count", "Mine", "Name", "Submission ID", "Accepted at"]
+    assert desk.table("Sheet1")[1][:3] == [1, "", "Ada 1"]
+
+
+def test_two_questions_with_the_same_words_have_a_column_each(desk: Desk) -> None:
+    layout = Layout((Column("a", "Why?", Kind.TEXT), Column("b", "Why?", Kind.TEXT)))
+
+    desk.send(make_submission(1, a="one", b="two"), layout=layout)
+
+    assert desk.table()[0][2:] == ["Why?", "Why?"]
+    assert desk.table()[1][2:] == ["one", "two"]
+
+
+def test_forms_of_one_spreadsheet_go_in_one_call(desk: Desk) -> None:
+    before = desk.emulator.calls.get("spreadsheets.batchUpdate", 0)
+    parts = [desk.part(make_submission(n), number=n, worksheet=f"Form {n}") for n in (1, 2, 3)]
+
+    desk.deliver(desk.batch(*parts))
+
+    assert [len(desk.ids(f"Form {n}")) for n in (1, 2, 3)] == [1, 1, 1]
+    assert desk.emulator.calls["spreadsheets.batchUpdate"] == before + 1
+
+
+def test_two_forms_may_share_a_tab(desk: Desk) -> None:
+    other = desk.part(make_submission(2, name="Bob", age=4), number=2, layout=Layout((NAME, AGE)))
+
+    desk.deliver(desk.batch(desk.part(make_submission(1)), other))
+
+    assert desk.column("Name", "Count", "Age") == [["Ada 1", 1, ""], ["Bob", "", 4]]
+
+
+def test_six_hundred_fields_with_long_keys_fit(desk: Desk) -> None:
+    layout = Layout(tuple(Column(f"{'k' * 55}_{n:04}", f"Question {n}", Kind.TEXT) for n in range(600)))
+    answers = {column.key: column.key[-4:] for column in layout.columns}
+
+    desk.send(make_submission(1, **answers), layout=layout)
+    later(desk)
+    desk.send(make_submission(2, **answers), layout=layout)
+
+    assert desk.table()[2][2:] == [f"{n:04}" for n in range(600)]
+
+
+def test_losing_the_memory_costs_nothing_but_a_look(desk: Desk) -> None:
+    desk.send(make_submission(1))
+    desk.state.clear()
+
+    desk.send(make_submission(2))
+
+    assert desk.table()[0] == HEADER
+    assert len(desk.ids()) == 2
+
+
+def test_a_memory_that_cannot_be_read_is_no_memory(desk: Desk) -> None:
+    desk.state.update({"tabs": "nonsense", "markers": None})
+
+    desk.send(make_submission(1))
+
+    assert len(desk.ids()) == 1
+
+
+def test_within_a_minute_the_spreadsheet_is_not_looked_at_again(desk: Desk) -> None:
+    desk.send(make_submission(1))
+    looks = desk.emulator.calls["spreadsheets.get"]
+
+    desk.clock.advance(10)
+    desk.send(make_submission(2))
+
+    assert desk.emulator.calls["spreadsheets.get"] == looks
