@@ -4,9 +4,11 @@ A test that asks for a service or for the database is marked `services` by that 
 (`-m "not services and not browser"`) can never touch one by accident.
 """
 
+import logging
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from deploy.local.kafka import Kafka, jars
 from deploy.local.postgres import DATABASE, USER, Postgres
 from deploy.local.process import free_port
 from deploy.local.valkey import Valkey
+from tests.canary import Watch, leaks_in, log_files
 
 ROOT = Path(__file__).resolve().parent
 JARS = ROOT / ".formhub" / "kafka-jars"
@@ -39,6 +42,21 @@ def service_folder() -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def canary_watch(service_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watch]:
+    """Listens to every log line of the session, and reads the logs of every process that tests started.
+
+    It ends after the services, since it begins before them.
+    """
+    watch = Watch()
+    logging.getLogger().addHandler(watch)
+    yield watch
+    logging.getLogger().removeHandler(watch)
+    folders = (service_folder, tmp_path_factory.getbasetemp())
+    leaks = watch.leaks + leaks_in(path for folder in folders for path in log_files(folder))
+    assert not leaks, "Answers or keys stand in logs:\n" + "\n".join(leaks)
+
+
 @pytest.fixture(scope="session")
 def postgres_service(service_folder: Path) -> Iterator[Postgres]:
     service = Postgres(service_folder / "postgres", service_folder / "postgres.log", free_port())
@@ -57,6 +75,8 @@ def valkey_service(service_folder: Path) -> Iterator[Valkey]:
     django_settings.REDIS_BUFFER_URL = f"{base}/1"
     django_settings.CACHES["default"]["LOCATION"] = f"{base}/0"
     caches.settings["default"]["LOCATION"] = f"{base}/0"
+    with suppress(AttributeError):
+        del caches["default"]  # opened already, it would go on with the address it had
     yield service
     service.stop()
 

@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
-from urllib.parse import urlsplit
 
-import gspread
 import psycopg
 from kafka import KafkaConsumer, TopicPartition
 
-ID_HEADER = "Submission ID"
-TOPIC = "submissions.v1"
+from bench import sheets
+
+LOG_SECONDS = 120.0
 
 
 @dataclass
@@ -54,23 +53,6 @@ class Arrival:
         return self.archive.good and self.sheets.good
 
 
-class EmulatorClient(gspread.HTTPClient):
-    """Real gspread, sent to the emulator instead of Google."""
-
-    base = ""
-
-    def request(self, method: str, endpoint: str, *args: Any, **kwargs: Any) -> Any:
-        parts = urlsplit(endpoint)
-        target = f"{self.base}{parts.path}" + (f"?{parts.query}" if parts.query else "")
-        return super().request(method, target, *args, **kwargs)
-
-
-def sheets_client(demo: Mapping[str, Any]) -> gspread.Client:
-    client = type("BoundClient", (EmulatorClient,), {"base": demo["sheets"]["url"].rstrip("/")})
-    reader = demo["sheets"].get("reader_service_account_file") or demo["sheets"]["service_account_file"]
-    return gspread.service_account(filename=reader, http_client=client)
-
-
 def archive_order(connection: psycopg.Connection[Any], form: str) -> list[str]:
     """The form's submission ids in the archive, by position. `form` is the public id."""
     rows = connection.execute(
@@ -82,12 +64,15 @@ def archive_order(connection: psycopg.Connection[Any], form: str) -> list[str]:
 
 
 def log_order(demo: Mapping[str, Any]) -> list[str]:
-    """Every submission id of the topic, partition by partition in order of offset; a repeat counts once."""
+    """Every submission id of the topic, partition by partition in order of offset; a repeat counts once.
+
+    `demo` names the servers (`kafka`) and the `topic`. Raises TimeoutError after LOG_SECONDS.
+    """
+    topic = demo["topic"]
+    deadline = time.monotonic() + LOG_SECONDS
     consumer = KafkaConsumer(bootstrap_servers=demo["kafka"], enable_auto_commit=False)
     try:
-        partitions = [
-            TopicPartition("submissions.v1", number) for number in consumer.partitions_for_topic("submissions.v1")
-        ]
+        partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
         consumer.assign(partitions)
         ends = consumer.end_offsets(partitions)
         consumer.seek_to_beginning(*partitions)
@@ -95,81 +80,69 @@ def log_order(demo: Mapping[str, Any]) -> list[str]:
         while any(consumer.position(partition) < ends[partition] for partition in partitions):
             for partition, records in consumer.poll(timeout_ms=1000, max_records=5000).items():
                 found[partition] += [dict(record.headers)["id"].decode() for record in records]
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{topic} could not be read to its end within {LOG_SECONDS:.0f} s")
         return list(dict.fromkeys(submission for ids in found.values() for submission in ids))
     finally:
         consumer.close()
 
 
-def sheet_ids(client: gspread.Client, spreadsheet_id: str, worksheet: str) -> list[str]:
-    try:
-        rows = client.open_by_key(spreadsheet_id).worksheet(worksheet).get_all_values()
-    except gspread.exceptions.WorksheetNotFound:
-        return []
-    if not rows:
-        return []
-    column = rows[0].index(ID_HEADER)
-    return [row[column] for row in rows[1:] if row[column]]
-
-
 def wait(
     demo: Mapping[str, Any],
-    sheets: Mapping[str, tuple[str, str]],
+    places: Mapping[str, tuple[str, str]],
     accepted: Mapping[str, Sequence[str]],
     *,
     patience: float,
     archived: Callable[[int], None],
     in_sheets: Callable[[int], None],
 ) -> Arrival:
-    """Wait until all of `accepted` (form -> ids) is in archive and Sheets, or patience (seconds) ends; then compare."""
+    """Wait until all of `accepted` (form -> ids) is in archive and Sheets, or patience (seconds) ends; then compare.
+
+    `places`: each form's spreadsheet and tab.
+    """
     arrival = Arrival()
-    total = sum(len(ids) for ids in accepted.values())
-    started = time.monotonic()
     with psycopg.connect(demo["postgres"], autocommit=True) as connection:
-        arrival.archive_seconds = _until(
-            lambda: sum(len(set(archive_order(connection, form)) & set(ids)) for form, ids in accepted.items()),
-            total, started, patience, 0.2, archived,
-        )  # fmt: skip
-        # The Sheet is read only when the ledger says it holds everything: reading it costs the true quota.
-        arrival.sheet_seconds = _until(
-            lambda: _delivered(connection, accepted), total, started, patience, 0.5, in_sheets
-        )
+        until = _Until(connection, accepted, patience)
+        arrival.archive_seconds = until.found(_ARCHIVED, archived)
+        # The Sheets are read only when the ledger says that they hold everything: reading costs the true quota.
+        arrival.sheet_seconds = until.found(_DELIVERED, in_sheets)
         stored = {form: archive_order(connection, form) for form in accepted}
     log = log_order(demo)
-    client = sheets_client(demo)
+    client = sheets.reader(demo)
     for form, ids in accepted.items():
         arrival.archive.add(ids, stored[form], log)
-        arrival.sheets.add(ids, _patiently(client, *sheets[form]), log)
+        arrival.sheets.add(ids, sheets.submission_ids(client, *places[form]), log)
     return arrival
 
 
-def _until(
-    count: Callable[[], int], total: int, started: float, patience: float, pause: float, show: Callable[[int], None]
-) -> float:
-    while True:
-        found = count()
-        show(found)
-        elapsed = time.monotonic() - started
-        if found >= total or elapsed > patience:
-            return elapsed
-        time.sleep(pause)
+_ARCHIVED = (
+    "SELECT count(*) FROM archive_submission s JOIN forms_form f ON f.id = s.form_id"
+    " WHERE f.public_id = ANY(%(forms)s) AND s.id = ANY(%(ids)s::uuid[])"
+)
+_DELIVERED = (
+    "SELECT count(DISTINCT i.submission_id) FROM sinks_batchitem i JOIN sinks_batch b ON b.id = i.batch_id"
+    " WHERE b.state = 'delivered' AND i.submission_id = ANY(%(ids)s::uuid[])"
+)
 
 
-def _delivered(connection: psycopg.Connection[Any], accepted: Mapping[str, Sequence[str]]) -> int:
-    row = connection.execute(
-        "SELECT count(*) FROM sinks_batchitem i JOIN sinks_batch b ON b.id = i.batch_id"
-        " WHERE b.state = 'delivered' AND i.submission_id = ANY(%s::uuid[])",
-        [[submission for ids in accepted.values() for submission in ids]],
-    ).fetchone()
-    return int(row[0]) if row else 0
+class _Until:
+    """Counts until all of `accepted` is found, or `patience` ends, which begins when this is made."""
 
+    def __init__(
+        self, connection: psycopg.Connection[Any], accepted: Mapping[str, Sequence[str]], patience: float
+    ) -> None:
+        self._connection = connection
+        self._values = {"forms": list(accepted), "ids": [each for ids in accepted.values() for each in ids]}
+        self._started = time.monotonic()
+        self._patience = patience
 
-def _patiently(client: gspread.Client, spreadsheet_id: str, worksheet: str) -> list[str]:
-    """The quota is the true one: on 429 wait for the next minute, three times at most."""
-    for _ in range(3):
-        try:
-            return sheet_ids(client, spreadsheet_id, worksheet)
-        except gspread.exceptions.APIError as error:
-            if error.response.status_code != 429:
-                raise
-            time.sleep(61 - time.time() % 60)
-    return sheet_ids(client, spreadsheet_id, worksheet)
+    def found(self, query: str, show: Callable[[int], None], pause: float = 0.3) -> float:
+        """How long it took, in seconds since the beginning."""
+        while True:
+            row = self._connection.execute(query, self._values).fetchone()
+            count = int(row[0]) if row else 0
+            show(count)
+            elapsed = time.monotonic() - self._started
+            if count >= len(self._values["ids"]) or elapsed > self._patience:
+                return elapsed
+            time.sleep(pause)

@@ -143,7 +143,8 @@ class Handler(BaseHTTPRequestHandler):
             if not path.startswith("/spreadsheets/") or spreadsheet is None:
                 raise not_found()
             tab = query.get("tab", [""])[0]
-            sheet = next((each for each in spreadsheet.sheets if str(each.id) == tab), spreadsheet.sheets[0])
+            written = next((each for each in spreadsheet.sheets if each.last_row()), spreadsheet.sheets[0])
+            sheet = next((each for each in spreadsheet.sheets if str(each.id) == tab), written)
             page = query.get("page", ["1"])[0]
             self._html(pages.grid(spreadsheet, sheet, int(page) if page.isdigit() else 1))
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import subprocess
 import sys
 import time
@@ -12,7 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
+from deploy.local.kafka import Kafka
+from deploy.local.postgres import Postgres
 from deploy.local.process import Process, free_port
+from deploy.local.valkey import Valkey
+from sheets_emulator.emulator import SheetsEmulator
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -20,11 +27,17 @@ BIN = Path(sys.executable).parent
 
 @dataclass
 class Stack:
-    """web, consumer, worker and beat, each a process group that can be killed and started again."""
+    """web, consumer, worker and beat, each a process group that can be killed and started again.
+
+    `metrics`: the port on which a role serves its metrics. With `web_workers` above one the web server is as many
+    processes, which share the folder `multiproc`.
+    """
 
     folder: Path
     environment: Mapping[str, str]
     port: int = field(default_factory=free_port)
+    metrics: Mapping[str, int] = field(default_factory=dict)
+    web_workers: int = 1
     processes: dict[str, Process] = field(default_factory=dict)
 
     @property
@@ -46,7 +59,7 @@ class Stack:
                 self.folder / f"{role}.log",
                 self._ready if role == "web" else (lambda: True),
                 cwd=ROOT,
-                environment=self._environment,
+                environment=self._environment_of(role),
                 stop_seconds=30,
             )
             self.processes[role] = process
@@ -66,6 +79,21 @@ class Stack:
     def logs(self) -> str:
         return "\n".join(path.read_text(errors="replace") for path in self.folder.glob("*.log"))
 
+    def scrape(self, role: str) -> str:
+        """What the role tells Prometheus; nothing while it does not answer."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics[role]}/metrics", timeout=5) as answer:
+                return str(answer.read().decode())
+        except OSError:
+            return ""
+
+    def _environment_of(self, role: str) -> dict[str, str]:
+        own = {"METRICS_PORT": str(self.metrics.get(role, 0))}
+        if role == "web" and self.web_workers > 1:
+            (self.folder / "multiproc").mkdir(exist_ok=True)
+            own["PROMETHEUS_MULTIPROC_DIR"] = str(self.folder / "multiproc")
+        return self._environment | own
+
     @property
     def _environment(self) -> dict[str, str]:
         return {**os.environ, **self.environment, "PYTHONUNBUFFERED": "1"}
@@ -76,7 +104,8 @@ class Stack:
         return {
             "web": [
                 str(BIN / "granian"), "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(self.port),
-                "--workers", "1", "--blocking-threads", "32", "--no-ws", "formhub.wsgi:application",
+                "--workers", str(self.web_workers), "--respawn-failed-workers", "--blocking-threads", "32", "--no-ws",
+                "formhub.wsgi:application",
             ],
             "consumer": [
                 *celery, "worker", "--pool", "threads", "-c", "1", "-Q", "consumer", "-n", "consumer@%h",
@@ -95,6 +124,30 @@ class Stack:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False
+
+
+def environment(
+    folder: Path, postgres: Postgres, valkey: Valkey, kafka: Kafka, emulator: SheetsEmulator
+) -> dict[str, str]:
+    """That of an installation of its own on shared services: a database, a topic, an account for Sheets."""
+    name = f"stack_{secrets.token_hex(4)}"
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    (folder / "account.json").write_text(json.dumps(emulator.new_account()))
+    redis = valkey.url.rpartition("/")[0]
+    return {
+        "DJANGO_SETTINGS_MODULE": "formhub.settings.local",
+        "SECRET_KEY": secrets.token_hex(20),
+        "ENCRYPTION_KEYS": "dGVzdC1vbmx5LXRlc3Qtb25seS10ZXN0LW9ubHktdGU=",
+        "DATABASE_URL": postgres.url.rpartition("/")[0] + f"/{name}",
+        "REDIS_URL": f"{redis}/2",
+        "REDIS_BUFFER_URL": f"{redis}/3",
+        "KAFKA_BOOTSTRAP_SERVERS": kafka.url,
+        "SUBMISSIONS_TOPIC": name,
+        "SHEETS_BASE_URL": emulator.url,
+        "SHEETS_SERVICE_ACCOUNT_FILE": str(folder / "account.json"),
+        "HEARTBEAT_DIR": str(folder / "heartbeats"),
+    }
 
 
 def read(path: Path) -> Any:

@@ -4,7 +4,6 @@ nothing refused arrives.
 
 import json
 import random
-import secrets
 import threading
 import time
 from collections import defaultdict
@@ -24,7 +23,8 @@ from deploy.local.kafka import Kafka
 from deploy.local.postgres import Postgres
 from deploy.local.valkey import Valkey
 from sheets_emulator.emulator import SheetsEmulator
-from tests.stack import Stack, read, wait_until
+from tests.canary import ANSWER
+from tests.stack import Stack, environment, read, wait_until
 
 pytestmark = pytest.mark.services
 
@@ -70,28 +70,7 @@ def stack(
     kafka_service: Kafka,
     emulator: SheetsEmulator,
 ) -> Iterator[Stack]:
-    name = f"e2e_{secrets.token_hex(4)}"
-    with psycopg.connect(postgres_service.url, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    key = emulator.new_account()
-    (tmp_path / "account.json").write_text(json.dumps(key))
-    redis = valkey_service.url.rpartition("/")[0]
-    running = Stack(
-        tmp_path,
-        {
-            "DJANGO_SETTINGS_MODULE": "formhub.settings.local",
-            "SECRET_KEY": secrets.token_hex(20),
-            "ENCRYPTION_KEYS": "dGVzdC1vbmx5LXRlc3Qtb25seS10ZXN0LW9ubHktdGU=",
-            "DATABASE_URL": postgres_service.url.rpartition("/")[0] + f"/{name}",
-            "REDIS_URL": f"{redis}/2",
-            "REDIS_BUFFER_URL": f"{redis}/3",
-            "KAFKA_BOOTSTRAP_SERVERS": kafka_service.url,
-            "SUBMISSIONS_TOPIC": name,
-            "SHEETS_BASE_URL": emulator.url,
-            "SHEETS_SERVICE_ACCOUNT_FILE": str(tmp_path / "account.json"),
-            "HEARTBEAT_DIR": str(tmp_path / "heartbeats"),
-        },
-    )
+    running = Stack(tmp_path, environment(tmp_path, postgres_service, valkey_service, kafka_service, emulator))
     yield running
     running.stop()
 
@@ -115,7 +94,7 @@ def work(targets: list[dict[str, str]], journal: Journal, numbers: range) -> Non
     people = students(numbers.start)
     for number in numbers:
         target = targets[chance.randrange(len(targets))]
-        body: dict[str, Any] = {**next(people), "roll": str(10_000 + number)}
+        body: dict[str, Any] = {**next(people), "roll": str(10_000 + number), "university": ANSWER}
         if number % 10 == 3:
             marker = f"refused-{number}@example.org"
             answer = send(target, {**body, "email": marker, "cgpa": "11"}, f"r{number}")

@@ -13,10 +13,12 @@ from apps.forms.models import Form
 from apps.orgs import keys
 from apps.orgs.models import Membership, Organization, Role, User
 from apps.sinks import actions, config, positions
+from apps.sinks.contract import Sink
 from apps.sinks.models import Binding
 from apps.sinks.registry import registry
 
 DOCUMENT = Path(definition.__file__).parent / "samples" / "student_data.json"
+WORKSHEET = "Submissions"
 SCOPES = ["submit", "read", "manage"]
 # A load test comes from one address; a real form keeps the installation's limits.
 RATES = {"per_address": "1000000/minute", "per_key": "1000000/minute", "per_form": "1000000/minute"}
@@ -51,23 +53,36 @@ def student_form(of: Organization, slug: str, title: str) -> Form:
     return form
 
 
-def sheet_action(form: Form, spreadsheet: str) -> Binding:
-    """The form's Google Sheets action, with the installation's service account."""
+def sheet_action(form: Form, spreadsheet: str, flush_seconds: float | None = None) -> Binding:
+    """The form's Google Sheets action, with the installation's service account. One that is there moves to the
+    spreadsheet, and goes on; all else about it is left as people may have changed it.
+    """
     sink = registry.get("google_sheets")
     found = Binding.objects.filter(form=form, kind=sink.name).order_by("pk").first()
-    if found is not None:
-        return found
-    filled = config.validated(sink, {"spreadsheet": spreadsheet, "worksheet": "Submissions"})
+    settings = _sheet_settings(sink, spreadsheet, found)
+    if found is None:
+        return actions.create(
+            organization_id=form.organization_id,
+            form_id=form.pk,
+            sink=sink,
+            name="Google Sheet",
+            settings=settings,
+            position=positions.log_end(form.pk),
+            flush_seconds=flush_seconds,
+        )
+    if found.config["spreadsheet"] != settings.config["spreadsheet"]:
+        actions.configure(found, sink, settings)
+        actions.resume(found)
+    return found
+
+
+def _sheet_settings(sink: type[Sink], spreadsheet: str, of: Binding | None) -> config.Settings:
+    current = config.stored(of.config, of.secrets) if of else None
+    wanted = {"worksheet": WORKSHEET, **(current.config if current else {}), "spreadsheet": spreadsheet}
+    filled = config.validated(sink, wanted, current)
     if not filled.is_valid():
         raise ValueError(f"The sheet's settings are refused: {filled.errors.as_text()}")
-    return actions.create(
-        organization_id=form.organization_id,
-        form_id=form.pk,
-        sink=sink,
-        name="Google Sheet",
-        settings=config.settings_of(sink, filled),
-        position=positions.log_end(form.pk),
-    )
+    return config.settings_of(sink, filled)
 
 
 def api_key(of: Organization, former: str) -> str:

@@ -106,8 +106,13 @@ def _fetch(cache: Path) -> None:
     for path in LOCK.glob("jgo*.toml"):
         shutil.copyfile(path, cache / path.name)
     command = [sys.executable, "-m", "jgo", "sync"]
+    environment = dict(os.environ)
+    if not os.access(Path.home(), os.W_OK):  # as of a system user: the resolver keeps what it fetches below it
+        environment["HOME"] = str(cache / ".jgo")
     try:
-        done = subprocess.run(command, cwd=cache, capture_output=True, text=True, timeout=600, check=False)
+        done = subprocess.run(
+            command, cwd=cache, env=environment, capture_output=True, text=True, timeout=600, check=False
+        )
     except subprocess.TimeoutExpired:
         raise ServiceError(f"Fetching took longer than ten minutes.\n{REMEDIES}") from None
     if done.returncode:

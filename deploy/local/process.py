@@ -2,14 +2,16 @@
 
 import ctypes
 import os
+import resource
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+FILES_MAX = 65_536
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -38,9 +40,54 @@ def answers(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def allow_many_files() -> None:
+    """A thousand clients at once are a thousand open connections, and many systems begin with 1,024 files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES_MAX if hard == resource.RLIM_INFINITY else min(FILES_MAX, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def ask_loopback_directly() -> None:
+    """A proxy is for the world outside: nothing that listens here is to be asked through one, by children neither."""
+    for name in ("NO_PROXY", "no_proxy"):
+        given = [each for each in os.environ.get(name, "").split(",") if each]
+        os.environ[name] = ",".join(dict.fromkeys([*given, "127.0.0.1", "localhost"]))
+
+
+def running(pid: int) -> bool:
+    """Whether the process is there and more than an entry that its parent has not collected yet."""
+    found = _stat(pid)
+    return found is not None and found[0] not in {"Z", "X"}
+
+
+def with_children(pids: Iterable[int]) -> list[int]:
+    """Those that run, and everything that they have started."""
+    children: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*"):
+        if found := _stat(int(path.name)):
+            children.setdefault(found[1], []).append(int(path.name))
+    family = list(pids)
+    for pid in family:  # grows while it is walked
+        family += children.get(pid, [])
+    return [pid for pid in dict.fromkeys(family) if running(pid)]
+
+
+def _stat(pid: int) -> tuple[str, int] | None:
+    """State and parent of a process, None if there is none."""
+    try:
+        state, parent, *_ = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return state, int(parent)
+
+
 @dataclass
 class Process:
-    """`ready` is asked until it says so; `stop_signal` is what the program takes as a wish to end cleanly."""
+    """`ready` is asked until it says so; `stop_signal` is what the program takes as a wish to end cleanly.
+
+    `inherit`: open files that it is handed, such as a lock that holds as long as it lives.
+    """
 
     name: str
     command: Sequence[str]
@@ -51,6 +98,7 @@ class Process:
     ready_seconds: float = 60
     stop_seconds: float = 20
     stop_signal: signal.Signals = signal.SIGTERM
+    inherit: Sequence[int] = ()
     _child: subprocess.Popen[bytes] | None = None
 
     @property
@@ -74,7 +122,8 @@ class Process:
                 cwd=self.cwd,
                 env={**os.environ, **self.environment},
                 start_new_session=True,  # a Ctrl-C at the terminal is for the runner, which ends services last
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
+                pass_fds=self.inherit,
             )
 
     def wait_ready(self) -> None:
@@ -123,5 +172,6 @@ class Process:
             return ""
 
 
-def _die_with_parent() -> None:
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def die_with_parent(by: signal.Signals = signal.SIGTERM) -> None:
+    """For a child to call before it becomes its program: it gets the signal when the thread that made it is gone."""
+    _libc.prctl(_PR_SET_PDEATHSIG, by)

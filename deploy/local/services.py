@@ -1,7 +1,7 @@
 """What a laptop needs of services: each is started here unless its address is given in the environment."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,19 +26,31 @@ class Service(Protocol):
 
 @dataclass
 class Services:
-    """Starts what is missing, all at once; `environment` has the addresses of everything."""
+    """Starts what is missing, all at once; `environment` has the addresses of everything.
+
+    `jars`: where Kafka's are kept. `inherit`: open files that each service is handed.
+    """
 
     folder: Path
+    jars: Path
     say: Callable[[str], None] = lambda text: None
+    inherit: Sequence[int] = ()
     provided: dict[str, Service] = field(default_factory=dict)
 
-    def start(self) -> None:
-        """Raises ServiceError; whatever was started until then is stopped again."""
-        try:
-            self._launch()
-        except BaseException:
-            self.stop()
-            raise
+    def launch(self) -> None:
+        """Start without waiting. Raises ServiceError."""
+        for variable, make in _MAKERS.items():
+            if not os.environ.get(variable):
+                service = make(self)
+                service.process.inherit = self.inherit
+                self.provided[variable] = service
+                self.say(f"Starting {service.process.name}")
+                service.launch()
+
+    def wait_ready(self) -> None:
+        """Raises ServiceError."""
+        for service in self.provided.values():
+            service.wait_ready()
 
     def stop(self) -> None:
         """In the reverse order, each in its turn: a broker or a database writes its last state down."""
@@ -46,6 +58,10 @@ class Services:
             _, service = self.provided.popitem()
             with suppress(ProcessLookupError):
                 service.stop()
+
+    def ended(self) -> Process | None:
+        """One that was started and has ended by itself."""
+        return next((each.process for each in self.provided.values() if not each.process.alive()), None)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -55,22 +71,12 @@ class Services:
     def pids(self) -> dict[str, int]:
         return {service.name: service.process.pid for service in self.provided.values()}
 
-    def _launch(self) -> None:
-        for variable, make in _MAKERS.items():
-            if not os.environ.get(variable):
-                service = make(self)
-                self.provided[variable] = service
-                service.launch()
-        for service in self.provided.values():
-            self.say(f"Waiting for {service.process.name}")
-            service.wait_ready()
-
     def log(self, name: str) -> Path:
         return self.folder / "logs" / f"{name}.log"
 
 
 def _kafka(services: Services) -> Service:
-    libs = jars(services.folder / "kafka-jars", services.say)
+    libs = jars(services.jars, services.say)
     return Kafka(services.folder / "kafka", services.log("kafka"), libs)
 
 

@@ -1,4 +1,5 @@
 import os
+import shutil
 import socket
 from pathlib import Path
 
@@ -6,6 +7,7 @@ import psycopg
 import pytest
 import redis
 
+from deploy.local import postgres
 from deploy.local.kafka import Kafka, jars
 from deploy.local.postgres import Postgres
 from deploy.local.process import ServiceError, free_port
@@ -84,9 +86,16 @@ def test_a_service_that_cannot_start_says_where_to_look(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can shut a folder against others and still be let in")
-def test_postgres_starts_below_a_folder_that_others_may_not_enter(tmp_path: Path) -> None:
+def test_postgres_starts_below_a_folder_that_others_may_not_enter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
+    # The virtual environment lies there too: the package, and the libraries beside it.
+    package = postgres.BIN.parents[1]
+    for folder in package.parent.glob(f"{package.name}*"):
+        shutil.copytree(folder, closed / folder.name, symlinks=True)
+    monkeypatch.setattr(postgres, "BIN", closed / postgres.BIN.relative_to(package.parent))
     service = Postgres(closed / "pg", closed / "pg.log", free_port())
 
     service.start()

@@ -5,11 +5,13 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from apps.console import samples
 
 OWNER = "owner@example.org"
+FLUSH_SECONDS = 2.0  # somebody sends one and looks at the sheet
 
 
 class Command(BaseCommand):
@@ -30,8 +32,11 @@ class Command(BaseCommand):
         organization = samples.organization("Demo University", "demo-university")
         owner = samples.owner(organization, OWNER, "Olivia Owner", password)
         form = samples.student_form(organization, "student-data", "Student data")
-        if options["spreadsheet"]:
-            samples.sheet_action(form, options["spreadsheet"])
+        spreadsheet: str = options["spreadsheet"]
+        # Set up once: afterwards people may do with the action what they like. A new database has a new form, and a
+        # new folder a new spreadsheet, which the action of a kept database follows.
+        if spreadsheet and (former.get("form"), former.get("spreadsheet")) != (form.public_id, spreadsheet):
+            samples.sheet_action(form, spreadsheet, FLUSH_SECONDS)
         found = {
             "web": web,
             "organization": str(organization.pk),
@@ -39,9 +44,18 @@ class Command(BaseCommand):
             "form_url": f"{web}/admin/forms/form/{form.pk}/change/",
             "submit_url": f"{web}/api/v1/forms/{form.public_id}/submissions",
             "api_key": samples.api_key(organization, former.get("api_key", "")),
+            "topic": settings.SUBMISSIONS_TOPIC,
+            "spreadsheet": spreadsheet,
             "admin": {"url": f"{web}/admin/", "user": owner.email, "password": password},
         }
-        # It holds a password and a key: for its owner's eyes only, from the first byte on.
-        output.touch(mode=0o600)
-        output.write_text(json.dumps(found, indent=2) + "\n")
+        _write(output, json.dumps(found, indent=2) + "\n")
         self.stdout.write(f"The form {form.title} takes submissions at {found['submit_url']}")
+
+
+def _write(path: Path, text: str) -> None:
+    """It holds a password and a key: for its owner's eyes only, from the first byte on, and whole at any time."""
+    new = path.with_name(f"{path.name}.new")
+    new.unlink(missing_ok=True)
+    new.touch(mode=0o600)
+    new.write_text(text)
+    new.replace(path)

@@ -33,7 +33,7 @@ class Command(BaseCommand):
                     "form": form.public_id,
                     "submit_url": f"{options['web'].rstrip('/')}/api/v1/forms/{form.public_id}/submissions",
                     "spreadsheet_id": spreadsheet,
-                    "worksheet": "Submissions",
+                    "worksheet": samples.WORKSHEET,
                 }
             )
         options["output"].write_text(json.dumps(found, indent=2) + "\n")

@@ -1,0 +1,50 @@
+# Chores. `make demo` and `make test` set up all they need in .venv and .formhub.
+
+PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell $(name) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $(name))))
+BIN := .venv/bin
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo clean-demo test test-fast lint format types load
+
+help:
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: .venv/local  ## start everything on this machine and print what to open
+	@exec $(BIN)/python -m deploy.local.demo $(ARGS)
+
+clean-demo:  ## remove the demo's data
+	@$(or $(wildcard $(BIN)/python),$(PYTHON)) -m deploy.local.clean
+
+test: lint types  ## every check and test, services included
+	$(BIN)/pytest $(ARGS)
+
+test-fast: .venv/test  ## what needs no service; under 30 seconds
+	$(BIN)/pytest -m "not services and not browser" -n auto $(ARGS)
+
+lint: .venv/test  ## ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: .venv/test  ## mend what ruff can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: .venv/test  ## mypy, strict
+	$(BIN)/mypy .
+
+load: .venv/test  ## 1,000 users x 5 submissions to the running demo, then 50 forms at once
+	$(BIN)/python -m bench.load $(ARGS)
+
+.venv/python:
+	@test -n "$(PYTHON)" || { echo "FormHub needs Python 3.11, 3.12 or 3.13: install one, or set PYTHON=/path/to/it."; exit 1; }
+	$(PYTHON) -m venv .venv || { echo "On Debian and Ubuntu the module venv is a package of its own: apt install python3-venv"; exit 1; }
+	@touch $@
+
+.venv/local: .venv/python requirements/base.txt requirements/local.txt
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements/local.txt
+	@touch $@
+
+.venv/test: .venv/local requirements/test.txt
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements/test.txt
+	@touch $@
