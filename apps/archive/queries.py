@@ -1,13 +1,15 @@
 """Reads of the archive. Each carries the form; lists go by position, never by counting rows off."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
+from django.db.models import QuerySet
 
 from apps.archive.models import FormCounter, StreamOffset, Submission
 from formhub.core.position import position
@@ -15,6 +17,8 @@ from formhub.core.stream.base import partition_of
 
 FIELDS = ("organization_id", "form_id", "id", "version", "position", "accepted_at", "archived_at", "late")
 ALL_FIELDS = (*FIELDS, "answers", "meta")
+# Rows that are fetched at a time where many are read: each may hold a megabyte.
+CHUNK = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +55,18 @@ def after(form_id: UUID, position: int, below: int | None, limit: int) -> list[S
     return list(_stored(rows.order_by("position")[:limit]))
 
 
-def page(form_id: UUID, *, beyond: int | None, limit: int, newest_first: bool) -> list[Stored]:
-    """A page of the form's submissions in order of the log, or against it, beginning beyond a position."""
+@contextmanager
+def page(form_id: UUID, *, beyond: int | None, limit: int, newest_first: bool) -> Iterator[Iterable[Stored]]:
+    """Up to `limit` of the form's submissions in order of the log, or against it, beginning beyond a position.
+
+    They are fetched a few at a time, as they are read: answers may be large, and a reader who has enough may stop.
+    """
     rows = Submission.objects.filter(form_id=form_id)
     if beyond is not None:
         rows = rows.filter(position__lt=beyond) if newest_first else rows.filter(position__gt=beyond)
-    return list(_stored(rows.order_by("-position" if newest_first else "position")[:limit]))
+    rows = rows.order_by("-position" if newest_first else "position")[:limit]
+    with transaction.atomic():  # the server's cursor lives as long as this
+        yield _stored(rows, CHUNK)
 
 
 def oldest_after(pairs: Sequence[tuple[UUID, int]]) -> list[datetime | None]:
@@ -98,6 +108,7 @@ def count(form_id: UUID) -> int:
     return FormCounter.objects.filter(form_id=form_id).values_list("count", flat=True).first() or 0
 
 
-def _stored(rows: Any) -> Iterator[Stored]:
-    for row in rows.values_list(*ALL_FIELDS):
+def _stored(rows: QuerySet[Submission], chunk: int | None = None) -> Iterator[Stored]:
+    found: Any = rows.values_list(*ALL_FIELDS)
+    for row in found.iterator(chunk_size=chunk) if chunk else found:
         yield Stored(*row)

@@ -1,28 +1,35 @@
-"""How the installation is doing, for operators: components, durability, lag, what waits and what failed."""
+"""How the installation is doing, for operators: components, signs of life, lag, what waits and what failed."""
 
 import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
-from typing import Any
+from functools import cached_property, partial
+from typing import Any, TypeVar
 
 import redis
 from django.conf import settings
 from django.contrib.auth.mixins import LoginRequiredMixin, UserPassesTestMixin
-from django.db import DatabaseError, connection
-from django.db.models import Count
+from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.generic import TemplateView
 
-from apps.archive.models import StreamOffset, UnreadRecord
-from apps.sinks.models import Binding, BindingState, Destination, Parked
+from apps.console import figures
+from apps.console.figures import Figures
+from apps.console.parts import Part, parts
+from apps.console.readers import Lag, lags
+from apps.console.words import duration
+from apps.sinks import rates
+from apps.sinks.models import BindingState
 from formhub.core.stream.base import StreamError
 from formhub.core.stream.kafka import TopicState, describe_topic
 
 logger = logging.getLogger(__name__)
 PROBE_SECONDS = 2.0
-GROUPS = ("archive", "deliver")
+TROUBLES = ("destinations_failing", "parked", "unread")
+AWAY = (Error, redis.RedisError, OSError)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,24 +42,59 @@ class Component:
 
 
 @dataclass(frozen=True, slots=True)
-class Lag:
-    """How many records a group has not taken yet; `read` is False for a group that never stored an offset."""
+class Quota:
+    """How much of a rate its busiest key uses, in percent: at 100 the next call has to wait."""
 
-    group: str
-    records: int
-    read: bool
+    kind: str
+    rate: str
+    calls: int
+    seconds: float
+    percent: int
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
+    """waiting: by kind, seconds since the oldest submission that is not delivered was archived."""
+
     components: list[Component]
     durability: str
+    parts: list[Part] = field(default_factory=list)
     lags: list[Lag] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
+    waiting: dict[str, float] = field(default_factory=dict)
+    quotas: list[Quota] = field(default_factory=list)
 
     @property
     def good(self) -> bool:
-        return all(component.state == "good" for component in self.components)
+        """Every component is there and set up as it must be, every part is alive and reads on."""
+        lives = [part.state for part in self.parts] + [lag.state for lag in self.lags]
+        return all(component.state == "good" for component in self.components) and "bad" not in lives
+
+    @property
+    def calm(self) -> bool:
+        """Good, and nothing failed that waits for somebody."""
+        troubled = any(self.counts.get(name) for name in TROUBLES)
+        return self.good and all(lag.state == "good" for lag in self.lags) and not troubled
+
+    def as_json(self) -> dict[str, Any]:
+        stated = {
+            name: [{**asdict(one), "state": one.state} for one in getattr(self, name)] for name in ("parts", "lags")
+        }
+        return asdict(self) | stated | {"good": self.good, "calm": self.calm}
+
+    @property
+    def longest(self) -> str:
+        """How long the oldest submission of all waits, in words; empty when none does."""
+        return duration(max(self.waiting.values())) if self.waiting else ""
+
+
+def _known(read: Callable[[], T]) -> T | None:
+    """None where what was there a moment ago does not answer."""
+    try:
+        return read()
+    except AWAY as error:
+        logger.warning("status: not known (%s)", type(error).__name__)
+        return None
 
 
 class Probe:
@@ -65,12 +107,16 @@ class Probe:
             self._component(_("Valkey: cache and queues"), lambda: _redis(settings.REDIS_URL, durable=False)),
             self._component("Kafka", self._kafka),
         ]
-        database_is_there = components[0].state != "bad"
+        database_is_there, cache_is_there = components[0].state != "bad", components[2].state != "bad"
+        found = _known(figures.read) if database_is_there else None
         return Status(
             components=components,
             durability=self._durability(),
-            lags=self._lags() if database_is_there and self.topic else [],
-            counts=_counts() if database_is_there else {},
+            parts=(_known(parts) if cache_is_there else None) or [],
+            lags=(_known(partial(lags, self.topic)) if database_is_there and self.topic else None) or [],
+            counts=_counts(found) if found else {},
+            waiting=dict(found.waiting) if found else {},
+            quotas=(_known(_quotas) if cache_is_there else None) or [],
         )
 
     @cached_property
@@ -83,7 +129,7 @@ class Probe:
     def _component(self, name: str, look: Callable[[], tuple[str, str]]) -> Component:
         try:
             state, says = look()
-        except (DatabaseError, redis.RedisError, OSError) as error:
+        except AWAY as error:
             logger.warning("status: %s is away (%s)", name, type(error).__name__)
             state, says = "bad", _("does not answer")
         return Component(name, state, says)
@@ -111,34 +157,20 @@ class Probe:
         if topic is None:
             return _("Unknown while Kafka does not answer: submissions are refused, none is kept in memory only.")
         if topic.flush_messages == 1:
-            return _("Accepted means flushed to the disk of %(copies)d broker(s).") % {
-                "copies": min(topic.min_insync, topic.replication)
-            }
+            copies = min(topic.min_insync, topic.replication)
+            return ngettext(
+                "Accepted means flushed to the disk of one broker.",
+                "Accepted means flushed to the disks of %(copies)d brokers.",
+                copies,
+            ) % {"copies": copies}
         if topic.min_insync >= 2:
             return _("Accepted means held by %(copies)d brokers, in memory or on disk.") % {"copies": topic.min_insync}
         return _("Not durable: one copy that is not flushed. Set flush.messages=1, or three replicas and two in sync.")
 
-    def _lags(self) -> list[Lag]:
-        assert self.topic is not None
-        found = []
-        for group in GROUPS:
-            stored = dict(
-                StreamOffset.objects.filter(group=group, topic_id=self.topic.id).values_list("partition", "next_offset")
-            )
-            waiting = sum(
-                max(0, end - max(start, stored.get(partition, 0)))
-                for partition, (start, end) in self.topic.bounds.items()
-            )
-            found.append(Lag(group, waiting, bool(stored)))
-        return found
-
 
 def _redis(url: str, *, durable: bool) -> tuple[str, str]:
-    client = redis.Redis.from_url(url, socket_timeout=PROBE_SECONDS, socket_connect_timeout=PROBE_SECONDS)
-    try:
+    with _client(url) as client:
         info: dict[str, Any] = client.info()
-    finally:
-        client.close()
     version = str(info.get("valkey_version") or info.get("redis_version"))
     if durable and info.get("maxmemory_policy") != "noeviction":
         return "bad", _("%(version)s, but it evicts: set maxmemory-policy noeviction") % {"version": version}
@@ -147,16 +179,27 @@ def _redis(url: str, *, durable: bool) -> tuple[str, str]:
     return "good", version
 
 
-def _counts() -> dict[str, int]:
-    states = dict(Binding.objects.values_list("state").annotate(Count("id")))
+def _client(url: str) -> Any:
+    return redis.Redis.from_url(url, socket_timeout=PROBE_SECONDS, socket_connect_timeout=PROBE_SECONDS)
+
+
+def _counts(found: Figures) -> dict[str, int]:
     return {
-        "actions_on": states.get(BindingState.ON, 0),
-        "actions_paused": states.get(BindingState.PAUSED, 0),
-        "actions_behind": Binding.objects.filter(behind_at__isnull=False).count(),
-        "destinations_failing": Destination.objects.filter(failures__gt=0).count(),
-        "parked": Parked.objects.count(),
-        "unread": UnreadRecord.objects.count(),
+        "actions_on": found.in_state(BindingState.ON),
+        "actions_paused": found.in_state(BindingState.PAUSED),
+        "actions_behind": sum(found.behind.values()),
+        "destinations_failing": sum(found.failing.values()),
+        "parked": sum(found.parked.values()),
+        "unread": found.unread,
     }
+
+
+def _quotas() -> list[Quota]:
+    with _client(settings.REDIS_URL) as client:
+        return [
+            Quota(one.kind, one.rate.name, one.rate.calls, one.rate.seconds, round(100 * one.used))
+            for one in rates.usage(client)
+        ]
 
 
 class StatusView(LoginRequiredMixin, UserPassesTestMixin, TemplateView):
@@ -171,5 +214,5 @@ class StatusView(LoginRequiredMixin, UserPassesTestMixin, TemplateView):
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         status = Probe().status()
         if request.GET.get("format") == "json":
-            return JsonResponse(asdict(status) | {"good": status.good}, status=200 if status.good else 503)
+            return JsonResponse(status.as_json(), status=200 if status.good else 503)
         return self.render_to_response(self.get_context_data(status=status))

@@ -1,0 +1,94 @@
+"""What reads of stored answers share: who may read, what may be asked, and that nobody keeps a copy on the way."""
+
+from collections.abc import Collection
+from typing import Any, NoReturn
+
+import orjson
+from django.db import InterfaceError, OperationalError
+from django.http import QueryDict
+from rest_framework.authentication import SessionAuthentication
+from rest_framework.exceptions import NotAuthenticated
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from apps.console.reading import readable_form
+from apps.forms.published import PublishedForm
+from apps.orgs import access
+from apps.orgs.access import Right
+from apps.orgs.authentication import ApiKeyAuthentication, HasRight
+from formhub.core.problem import Problem
+
+READS = ("GET", "HEAD")
+RETRY_SECONDS = 2
+
+
+class OrjsonRenderer(BaseRenderer):
+    """JSON that takes pieces which are JSON already (orjson.Fragment)."""
+
+    media_type = "application/json"
+    format = "json"
+    charset = None
+
+    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
+        return b"" if data is None else orjson.dumps(data, default=str)
+
+
+class ReadingView(APIView):
+    """For an API key with the right to read, or a member who is signed in. Only reads pass through what is said here.
+
+    So a view may add these reads to an address whose other methods have rules of their own.
+    """
+
+    authentication_classes = (ApiKeyAuthentication, SessionAuthentication)
+    permission_classes = (HasRight,)
+    renderer_classes = (OrjsonRenderer,)
+    right = Right.VIEW
+
+    def readable(self, request: Request, name: str) -> PublishedForm:
+        """Raises Problem 404, for a form of others as for none."""
+        form = readable_form(access.actor(request), name)
+        if form is None:
+            raise Problem(404, "not_found", "There is no published form at this address, or you have no right to it.")
+        return form
+
+    def permission_denied(self, request: Request, message: str | None = None, code: str | None = None) -> NoReturn:
+        if access.actor(request).key is None:
+            raise NotAuthenticated("Send an API key with the right to read, or sign in.")
+        raise Problem(403, "key_not_allowed", "This API key has no right to read. Use one that has it.")
+
+    def handle_exception(self, exc: Exception) -> Any:
+        if self.request.method in READS and isinstance(exc, OperationalError | InterfaceError):
+            exc = Problem(
+                503,
+                "not_available",
+                "The archive cannot be read just now. Ask again in a moment.",
+                headers={"Retry-After": str(RETRY_SECONDS)},
+            )
+        return super().handle_exception(exc)
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        finished = super().finalize_response(request, response, *args, **kwargs)
+        if request.method in READS:
+            finished["Cache-Control"] = "no-store"  # answers are personal data
+        return finished
+
+
+def check_names(params: QueryDict, known: Collection[str] = ()) -> list[dict[str, Any]]:
+    """An error for each parameter that is not known, and for each that stands more than once."""
+    wanted = f"Use only {', '.join(known)}." if known else "Nothing can be asked for here."
+    unknown = [
+        wrong(name, "unknown_parameter", f"There is no such parameter. {wanted}") for name in set(params) - set(known)
+    ]
+    twice = [wrong(name, "repeated", "Give this parameter once.") for name in known if len(params.getlist(name)) > 1]
+    return unknown + twice
+
+
+def wrong(name: str, code: str, message: str, **params: Any) -> dict[str, Any]:
+    return {"field": name[:100], "code": code, "message": message, "params": params}
+
+
+def refuse(errors: list[dict[str, Any]]) -> None:
+    """Raises Problem 400 if there is anything to refuse."""
+    if errors:
+        raise Problem(400, "bad_parameters", "Some parameters of the address need a change.", errors=errors)

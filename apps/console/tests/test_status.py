@@ -1,0 +1,238 @@
+import secrets
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.db.utils import ConnectionHandler
+from django.test import Client
+from django.urls import reverse
+from pytest_django import Settings
+
+from apps.archive import offsets, writer
+from apps.archive.tests.rows import a_form
+from apps.archive.writer import Unread
+from apps.console import status
+from apps.console.tests.cast import a_key, a_member
+from apps.orgs.models import Role
+from apps.sinks import actions
+from apps.sinks.config import Settings as SinkSettings
+from apps.sinks.models import Binding, Destination, Parked
+from apps.sinks.tests.kinds import Shelf
+from deploy.local.kafka import Kafka
+from deploy.local.process import free_port
+from deploy.local.valkey import Valkey
+from formhub.core.stream.base import Message
+from formhub.core.stream.kafka import KafkaPublisher, TopicSettings, describe_topic, ensure_topic
+
+pytestmark = [pytest.mark.services, pytest.mark.django_db]
+STATUS = reverse("status")
+DURABLE = TopicSettings(partitions=2, replication=1, min_insync=1, retention_hours=1)
+
+
+@pytest.fixture
+def topic(kafka_service: Kafka, settings: Settings) -> str:
+    """A topic of its own, flushed on every message as on one server."""
+    name = f"status-{secrets.token_hex(4)}"
+    ensure_topic([kafka_service.url], name, DURABLE)
+    settings.KAFKA_BOOTSTRAP_SERVERS = [kafka_service.url]
+    settings.SUBMISSIONS_TOPIC = name
+    return name
+
+
+@pytest.fixture
+def operator() -> Client:
+    return a_member(None, is_staff=True)
+
+
+def asked(client: Client) -> tuple[int, dict[str, Any]]:
+    answer = client.get(STATUS, {"format": "json"})
+    return answer.status_code, answer.json()
+
+
+def component(found: dict[str, Any], name: str) -> tuple[str, str]:
+    [one] = [one for one in found["components"] if one["name"] == name]
+    return one["state"], one["says"]
+
+
+def publish(settings: Settings, *partitions: int) -> None:
+    """A record into each of these partitions, on the broker's disk when this returns."""
+    publisher = KafkaPublisher(settings.KAFKA_BOOTSTRAP_SERVERS, settings.SUBMISSIONS_TOPIC, 2)
+    taken: list[Any] = []
+    publisher.publish([Message(b"key", b"value", (), partition) for partition in partitions], taken.extend)
+    publisher.close(10)
+    assert len(taken) == len(partitions)
+    assert not any(isinstance(outcome, Exception) for outcome in taken)
+
+
+@pytest.fixture
+def everybody(valkey_service: Valkey) -> None:
+    """Every part that is needed gives a sign of life."""
+    forget_everybody()
+    Pulse(dict.fromkeys(NEEDED, lambda: True)).say()
+
+
+def forget_everybody() -> None:
+    with presence._client() as client:
+        client.delete(presence._KEY)
+
+
+def caught_up(settings: Settings) -> None:
+    """Both readers stand at the end of the log."""
+    found = describe_topic(settings.KAFKA_BOOTSTRAP_SERVERS, settings.SUBMISSIONS_TOPIC, 5)
+    for group in readers.GROUPS:
+        offsets.place(group, settings.SUBMISSIONS_TOPIC, found.id, 0, {n: end for n, (_, end) in found.bounds.items()})
+
+
+@pytest.mark.usefixtures("topic", "everybody")
+def test_with_every_service_there_all_is_well(operator: Client, settings: Settings) -> None:
+    caught_up(settings)
+
+    code, found = asked(operator)
+
+    assert (code, found["good"]) == (200, True)
+    assert not found["calm"]  # nobody reads the log yet
+    assert [one["state"] for one in found["components"]] == ["good"] * 4
+    assert "flushed to the disk of one broker" in found["durability"]
+
+
+@pytest.mark.usefixtures("valkey_service")
+def test_a_service_that_is_away_is_a_finding_and_no_error_page(operator: Client, settings: Settings) -> None:
+    settings.KAFKA_BOOTSTRAP_SERVERS = [f"127.0.0.1:{free_port()}"]
+    settings.REDIS_BUFFER_URL = f"redis://127.0.0.1:{free_port()}/0"
+
+    code, found = asked(operator)
+
+    assert (code, found["good"], found["lags"]) == (503, False, [])
+    assert component(found, "Kafka")[0] == "bad"
+    assert "ensure_topics" in component(found, "Kafka")[1]
+    assert component(found, "Valkey: buffer") == ("bad", "does not answer")
+    assert component(found, "Valkey: cache and queues")[0] == "good"
+    assert component(found, "PostgreSQL")[0] == "good"
+    page = operator.get(STATUS)
+    assert page.status_code == 200
+    assert "Something needs you" in page.content.decode()
+
+
+@pytest.mark.usefixtures("topic", "valkey_service")
+def test_without_the_database_the_other_components_are_still_shown(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = settings.DATABASES["default"] | {"PORT": str(free_port())}
+    monkeypatch.setattr(status, "connection", ConnectionHandler({"default": address})["default"])
+
+    found = status.Probe().status()
+
+    states = {one.name: one.state for one in found.components}
+    assert (states["PostgreSQL"], states["Kafka"]) == ("bad", "good")
+    assert (found.lags, found.counts) == ([], {})
+
+
+@pytest.mark.usefixtures("topic")
+def test_a_buffer_that_forgets_is_no_buffer(operator: Client, settings: Settings, tmp_path: Any) -> None:
+    cache = Valkey("cache", tmp_path / "cache", tmp_path / "cache.log", free_port())
+    cache.start()
+    settings.REDIS_BUFFER_URL = settings.REDIS_URL = cache.url
+
+    try:
+        _, found = asked(operator)
+    finally:
+        cache.stop()
+
+    assert component(found, "Valkey: buffer")[0] == "bad"
+    assert "noeviction" in component(found, "Valkey: buffer")[1]
+    assert component(found, "Valkey: cache and queues")[0] == "good"
+
+
+@pytest.mark.usefixtures("topic", "valkey_service")
+def test_how_far_each_reader_is_behind_is_counted_from_what_the_archive_stored(
+    operator: Client, settings: Settings
+) -> None:
+    publish(settings, 0, 0, 0, 1)
+    topic_id = describe_topic(settings.KAFKA_BOOTSTRAP_SERVERS, settings.SUBMISSIONS_TOPIC, 5).id
+    offsets.place("archive", settings.SUBMISSIONS_TOPIC, topic_id, 0, {0: 1, 1: 1})
+    offsets.place("deliver", settings.SUBMISSIONS_TOPIC, "an earlier topic", 0, {0: 3, 1: 1})
+
+    _, found = asked(operator)
+
+    assert found["lags"] == [
+        {"group": "archive", "records": 2, "read": True},
+        {"group": "deliver", "records": 4, "read": False},
+    ]
+    page = operator.get(STATUS).content.decode()
+    assert "reading" in page
+    assert "Is its consumer running?" in page
+    assert "Something is worth a look" in page
+
+
+@pytest.mark.usefixtures("topic", "valkey_service")
+def test_with_every_reader_at_work_and_nothing_failed_all_is_well(operator: Client, settings: Settings) -> None:
+    topic_id = describe_topic(settings.KAFKA_BOOTSTRAP_SERVERS, settings.SUBMISSIONS_TOPIC, 5).id
+    for group in ("archive", "deliver"):
+        offsets.place(group, settings.SUBMISSIONS_TOPIC, topic_id, 0, {0: 0, 1: 0})
+
+    page = operator.get(STATUS).content.decode()
+
+    assert "All is well" in page
+    assert asked(operator)[1]["calm"]
+    an_unread_record()
+    assert not asked(operator)[1]["calm"]
+
+
+def test_who_sees_everybodys_rows_is_led_to_them(operator: Client) -> None:
+    an_unread_record()
+    unread = reverse("admin:archive_unreadrecord_changelist")
+
+    assert unread not in operator.get(STATUS).content.decode()
+    assert unread in a_member(None, is_staff=True, is_superuser=True).get(STATUS).content.decode()
+
+
+def an_unread_record() -> None:
+    writer.keep_unread([Unread("t", "A", 0, 1, None, b"", [], "malformed", "not an envelope")])
+
+
+def test_what_waits_and_what_failed_is_counted(operator: Client) -> None:
+    form = a_form()
+    first, second = (
+        actions.create(
+            organization_id=form.organization_id,
+            form_id=form.pk,
+            sink=Shelf,
+            name=name,
+            settings=SinkSettings({"shelf": name}, {}),
+            position=0,
+        )
+        for name in ("oak", "elm")
+    )
+    actions.pause(second)
+    Binding.objects.filter(pk=first.pk).update(behind_at=5)
+    Destination.objects.filter(pk=first.destination_id).update(failures=2)
+    Parked.objects.create(
+        organization_id=form.organization_id,
+        binding=first,
+        form_id=form.pk,
+        submission_id=uuid4(),
+        position=1,
+        code="too_long",
+    )
+    an_unread_record()
+
+    _, found = asked(operator)
+
+    assert found["counts"] == {
+        "actions_on": 1,
+        "actions_paused": 1,
+        "actions_behind": 1,
+        "destinations_failing": 1,
+        "parked": 1,
+        "unread": 1,
+    }
+
+
+def test_it_is_for_operators_alone() -> None:
+    form = a_form()
+
+    assert a_member(form, Role.OWNER).get(STATUS).status_code == 403
+    assert a_member(None, is_staff=True, is_active=False).get(STATUS).status_code == 302
+    for client in (Client(), a_key(form, "manage")):
+        assert client.get(STATUS).headers["Location"] == f"{reverse('admin:login')}?next={STATUS}"
+        assert client.get(STATUS, {"format": "json"}).status_code == 302
