@@ -1,0 +1,23 @@
+"""`python -m bench.forms COUNT`: makes sure of that many student forms without actions; prints them as JSON.
+
+A process of its own, so that a benchmark need not be a Django process.
+"""
+
+import json
+import sys
+
+import django
+
+
+def main() -> None:
+    django.setup()
+    from apps.console import samples
+
+    count = int(sys.argv[1])
+    organization = samples.organization("Bench", "bench")
+    forms = [samples.student_form(organization, f"bench-{number}", f"Bench {number}") for number in range(count)]
+    print(json.dumps([{"id": str(form.pk), "public_id": form.public_id} for form in forms]))
+
+
+if __name__ == "__main__":
+    main()
