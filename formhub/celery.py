@@ -4,10 +4,11 @@ import os
 
 from celery import Celery
 
-from workers.step import install
+from workers import observe, step
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "formhub.settings.local")
 app = Celery("formhub")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["workers"])
-install(app)
+step.install(app)
+observe.install(app, "apps.console.figures.Deliveries", "workers.gauges.BufferEntries")

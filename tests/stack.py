@@ -137,7 +137,7 @@ def environment(
     redis = valkey.url.rpartition("/")[0]
     return {
         "DJANGO_SETTINGS_MODULE": "formhub.settings.local",
-        "SECRET_KEY": secrets.token_hex(20),
+        "SECRET_KEY": secrets.token_urlsafe(50),
         "ENCRYPTION_KEYS": "dGVzdC1vbmx5LXRlc3Qtb25seS10ZXN0LW9ubHktdGU=",
         "DATABASE_URL": postgres.url.rpartition("/")[0] + f"/{name}",
         "REDIS_URL": f"{redis}/2",

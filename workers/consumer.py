@@ -6,6 +6,7 @@ repeats work and loses none. The commit to Kafka afterwards is for lag tools and
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Event
 from typing import Protocol
@@ -14,12 +15,14 @@ from django.db import close_old_connections
 
 from apps.archive import offsets
 from apps.archive.offsets import OffsetMovedError
+from formhub.core import logs
 from formhub.core.clock import Clock, SystemClock
 from formhub.core.envelope import Envelope, UnreadableRecordError, decode
-from formhub.core.metrics import CONSUMED, LAG
+from formhub.core.metrics import CONSUMED, FAILED_TURNS
 from formhub.core.position import position
 from formhub.core.stream.base import OffsetOutOfRange, Record, Source, StreamError
 from workers.heartbeat import Heartbeat
+from workers.lag import Lag
 
 logger = logging.getLogger(__name__)
 
@@ -111,6 +114,8 @@ class Consumer:
         self._topic_id = ""
         self._epoch = 0
         self._paused = False
+        self._lag = Lag(handler.group, self.clock)
+        FAILED_TURNS.labels(handler.group)  # told as 0 before the first, or nobody would see it rise
         self._lag_at = 0.0
         self._misplaced = False
         self.source = open_source(listener=self)
@@ -119,22 +124,29 @@ class Consumer:
 
     def run(self, stop: Event) -> None:
         """Repeat turns until told to stop. Raises ConsumerFailedError after FAILURES_MAX failed turns in a row."""
+        with logs.context(group=self.handler.group):
+            try:
+                self._repeat(stop)
+            finally:
+                self.close()
+
+    def _repeat(self, stop: Event) -> None:
         failures = 0
-        try:
-            while not stop.is_set():
-                close_old_connections()
-                try:
-                    self.turn()
-                    failures = 0
-                except Exception as error:
-                    failures += 1
-                    logger.warning("%s: turn failed (%s), %d in a row", self.handler.group, _named(error), failures)
-                    if failures >= FAILURES_MAX:
-                        raise ConsumerFailedError(self.handler.group) from error
-                    self._misplaced = True
-                    stop.wait(BACK_OFF_SECONDS[min(failures, len(BACK_OFF_SECONDS)) - 1])
-        finally:
-            self.close()
+        while not stop.is_set():
+            close_old_connections()
+            try:
+                self.turn()
+                failures = 0
+            except Exception as error:
+                failures += 1
+                FAILED_TURNS.labels(self.handler.group).inc()
+                logger.warning("%s: turn failed (%s), %d in a row", self.handler.group, _named(error), failures)
+                if failures >= FAILURES_MAX:
+                    raise ConsumerFailedError(self.handler.group) from error
+                self._misplaced = True
+                if not isinstance(error, StreamError):
+                    self._report_lag_if_possible()
+                stop.wait(BACK_OFF_SECONDS[min(failures, len(BACK_OFF_SECONDS)) - 1])
 
     def turn(self) -> int:
         """Take one poll's worth and hand it over; how many records it was."""
@@ -148,13 +160,16 @@ class Consumer:
             records = []
         # An assignment whose stored offsets could not be read leaves nothing to go by: read again from the right place.
         if records and not self._misplaced:
+            self._lag.saw(records)
             self._hand_over(records)
         if self.heartbeat:
             self.heartbeat.beat()
         self._report_lag()
+        self._lag.done()
         return len(records)
 
     def close(self) -> None:
+        self._lag.close()
         self.source.close()
 
     # Rebalance listener
@@ -166,6 +181,7 @@ class Consumer:
     def revoked(self, partitions: set[int]) -> None:
         for partition in partitions:
             self._next.pop(partition, None)
+            self._lag.forget(partition)
 
     # Parts of a turn
 
@@ -183,7 +199,9 @@ class Consumer:
             raise
         self._next.update({partition: span.next for partition, span in taken.spans.items()})
         CONSUMED.labels(self.handler.group).inc(len(records))
-        self._tell_kafka({partition: span.next for partition, span in taken.spans.items()})
+        ends = {partition: span.next for partition, span in taken.spans.items()}
+        self._lag.took(records, ends)
+        self._tell_kafka(ends)
 
     def _decode(self, records: list[Record]) -> Taken:
         decoded: list[Decoded] = []
@@ -255,8 +273,12 @@ class Consumer:
         if self.clock.monotonic() - self._lag_at < LAG_EVERY_SECONDS:
             return
         self._lag_at = self.clock.monotonic()
-        for partition, (_, end) in self.source.bounds().items():
-            LAG.labels(self.handler.group, str(partition)).set(max(0, end - self._next.get(partition, end)))
+        self._lag.measured({partition: end for partition, (_, end) in self.source.bounds().items()}, self._next)
+
+    def _report_lag_if_possible(self) -> None:
+        """What the group cannot take is behind all the same."""
+        with suppress(StreamError):
+            self._report_lag()
 
 
 def _named(error: BaseException) -> str:

@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 from apps.sinks.contract import ConfigurationError, Sink
 from apps.sinks.models import Batch, Binding, BindingState, Destination
 from apps.sinks.registry import UnknownKindError
+from formhub.core import logs, metrics
 from formhub.core.clock import Clock
 from workers import outcomes
 from workers.buffer.base import Buffer, BufferUnavailableError
@@ -51,6 +52,10 @@ class Flusher:
         lease = acquire(destination_id, self.holder)
         if lease is None:
             return
+        with logs.context(destination=destination_id):
+            self._run_under(lease, destination)
+
+    def _run_under(self, lease: Lease, destination: Destination) -> None:
         try:
             self._run(lease, destination)
         except LeaseLostError as error:
@@ -96,7 +101,7 @@ class Flusher:
     def _again(self, lease: Lease, kind: type[Sink], batch: Batch) -> bool:
         rows = read(batch, self.archive)
         charges = self._charges(kind, Binding.objects.get(pk=min(rows)), batch)
-        if not self._spend(lease, batch, charges):
+        if not self._spend(lease, kind, batch, charges):
             return False
         result = self._offer(lease, kind, batch, charges, rows)
         if result is Result.DELIVERED:
@@ -106,7 +111,7 @@ class Flusher:
     def _fresh(self, lease: Lease, kind: type[Sink], candidates: Sequence[Binding]) -> bool:
         # The call is paid for before the batch is frozen: while a rate is used up, batches grow instead of queueing.
         charges = self._charges(kind, candidates[0])
-        if not self._spend(lease, None, charges):
+        if not self._spend(lease, kind, None, charges):
             return False
         frozen = freeze(lease, kind.policy, self.archive, [binding.pk for binding in candidates])
         result = Result.DELIVERED
@@ -134,10 +139,11 @@ class Flusher:
             return []  # the offer meets the same trouble before any call, and pauses the action
         return [Charge(keys[rate.name], rate) for rate in kind.policy.rates]
 
-    def _spend(self, lease: Lease, batch: Batch | None, charges: Sequence[Charge]) -> bool:
+    def _spend(self, lease: Lease, kind: type[Sink], batch: Batch | None, charges: Sequence[Charge]) -> bool:
         try:
             self.limiter.spend(charges)
         except RateLimitedError as error:
+            metrics.QUOTA_HELD.labels(kind.name).inc()
             outcomes.hold(lease, batch, str(error), error.after)
             return False
         return True

@@ -1,7 +1,15 @@
-"""A file per loop whose time of change says that the loop still turns: what a probe of a consumer looks at."""
+"""A file per part of a role whose time of change says that it still turns: what a probe of a container looks at.
+
+The parts: each loop of a consumer by its group's name; a Celery worker by the first half of its node's name
+(`worker@host`); `beat`. Processes that share HEARTBEAT_DIR must not share a name.
+"""
 
 import time
 from pathlib import Path
+
+# Without a sign for so long a part is dead. A loop may be busy with one batch, or wait for the database.
+SECONDS = {"archive": 300.0, "deliver": 300.0}
+SECONDS_OTHERWISE = 60.0
 
 
 class Heartbeat:
@@ -18,8 +26,17 @@ class Heartbeat:
             self._beaten = now
 
     def age(self) -> float:
-        """Seconds since the last beat; infinity if there was none."""
-        try:
-            return max(0.0, time.time() - self.path.stat().st_mtime)
-        except FileNotFoundError:
-            return float("inf")
+        return age(self.path)
+
+
+def age(path: Path) -> float:
+    """Seconds since the last beat; infinity if there was none."""
+    try:
+        return max(0.0, time.time() - path.stat().st_mtime)
+    except FileNotFoundError:
+        return float("inf")
+
+
+def longest(name: str) -> float:
+    """Seconds for which a part may be silent."""
+    return SECONDS.get(name, SECONDS_OTHERWISE)

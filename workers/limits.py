@@ -13,6 +13,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from apps.sinks.contract import BackpressureError, Rate
+from apps.sinks.rates import PREFIX, bucket
 from formhub.core.clock import Clock
 
 LOCAL_SHARE = 0.25  # alone without Redis, a worker cannot know how many others are calling
@@ -34,7 +35,7 @@ class Charge:
     @property
     def tolerance(self) -> float:
         """How far ahead of time a call may be: the rest of a bucket, in seconds."""
-        return self.interval * (max(1, self.rate.calls // 5) - 1)
+        return self.interval * (bucket(self.rate) - 1)
 
     @property
     def name(self) -> str:
@@ -117,7 +118,7 @@ end
 class RedisLimiter:
     """Buckets on a server that all workers share; `fallback` while it is away."""
 
-    def __init__(self, client: "Redis", fallback: Limiter, prefix: str = "formhub:rate") -> None:
+    def __init__(self, client: "Redis", fallback: Limiter, prefix: str = PREFIX) -> None:
         self._fallback = fallback
         self._prefix = prefix
         self._spend = client.register_script(_SPEND)

@@ -18,7 +18,7 @@ from apps.sinks.contract import (
     Sink,
 )
 from apps.sinks.models import Batch
-from formhub.core import metrics
+from formhub.core import logs, metrics
 from formhub.core.clock import Clock
 from workers import outcomes, retry
 from workers.compose import Rows, compose
@@ -58,32 +58,45 @@ class Offer:
             content = compose(self.batch, rows, self.forms, self._keep)
         except ConfigurationError as error:
             return self._misconfigured(error, Confirmation.UNKNOWN)
-        with metrics.FLUSH_SECONDS.labels(self.kind.name).time():
-            result = self._call(content)
-        metrics.FLUSHED.labels(self.kind.name, result.value).inc(len(content.ids))
         metrics.BATCH_SIZE.labels(self.kind.name).observe(len(content.ids))
-        return result
+        for charge in self.charges:
+            metrics.QUOTA_CALLS.labels(self.kind.name, charge.rate.name).inc()
+        with logs.context(batch=self.batch.pk), metrics.FLUSH_SECONDS.labels(self.kind.name).time():
+            return self._call(content)
 
     def _call(self, content: contract.Batch) -> Result:
         config, context, sink = content.parts[0].config, self._context(), None
         try:
             sink = self.kind(config, context)
             if content.ambiguous and not self.kind.policy.repeatable and self._settled(sink.confirm(content)):
+                self._count(content, "delivered")
                 return Result.DELIVERED
             content = replace(content, account=content.account or self.kind.account(config))
             outcomes.sending(self.lease, self.batch, content.account)
             with kept(self.lease, longest=3 * self.kind.policy.timeout):
                 sink.deliver(content)
         except LeaseLostError:
+            self._count(content, "lease_lost")
             raise
         except DeliveryError as error:
+            self._count(content, _outcome(error))
             outcomes.remember(self.lease, context.state)
             return self._react(sink, content, error)
         except Exception as error:  # noqa: BLE001 - whatever a plug-in raises must not stop the destination
+            self._count(content, "unexpected")
             outcomes.remember(self.lease, context.state)
             return self._unexpected(sink, content, error)
         outcomes.delivered(self.lease, self.batch, context.state)
+        self._count(content, "delivered")
         return Result.DELIVERED
+
+    def _count(self, content: contract.Batch, outcome: str) -> None:
+        kind = self.kind.name
+        metrics.FLUSHED.labels(kind, outcome).inc(len(content.ids))
+        if outcome == "delivered" and not self.batch.late:
+            now = self.clock.now()
+            for submission in (submission for part in content.parts for submission in part.submissions):
+                metrics.DELIVERY_SECONDS.labels(kind).observe((now - submission.accepted_at).total_seconds())
 
     def _react(self, sink: Sink | None, content: contract.Batch, error: DeliveryError) -> Result:
         match error:
@@ -100,7 +113,10 @@ class Offer:
                 return self._later(Trouble("ambiguous", str(error), error.part), None, ambiguous=True)
 
     def _held(self, error: BackpressureError) -> Result:
-        if not isinstance(error, RateLimitedError):
+        if isinstance(error, RateLimitedError):
+            metrics.QUOTA_HELD.labels(self.kind.name).inc()
+        else:
+            metrics.QUOTA_REFUSED.labels(self.kind.name).inc()
             self.limiter.drain(self.charges, error.after)
         outcomes.hold(self.lease, self.batch, str(error), error.after)
         return Result.WAITING
@@ -168,3 +184,20 @@ class Offer:
 
     def _spend(self, name: str) -> None:
         self.limiter.spend([charge for charge in self.charges if charge.rate.name == name])
+        metrics.QUOTA_CALLS.labels(self.kind.name, name).inc()
+
+
+def _outcome(error: DeliveryError) -> str:
+    match error:
+        case RateLimitedError():
+            return "held"
+        case BackpressureError():
+            return "backpressure"
+        case RetryableError():
+            return "retryable"
+        case ConfigurationError():
+            return "configuration"
+        case PermanentError():
+            return "permanent"
+        case _:
+            return "ambiguous"

@@ -37,7 +37,7 @@ def park_items(batch: Batch, items: Sequence[Item], code: str, message: str) -> 
     with connection.cursor() as cursor:
         cursor.execute(_PARK, [code[:100], message, batch.attempts, *keys])
         cursor.execute(_UNLIST, keys)
-    metrics.PARKED.labels(batch.destination.kind, code).inc(len(items))
+    metrics.PARKED.labels(batch.destination.kind, metrics.parked_code(code)).inc(len(items))
 
 
 def park_broken(binding: Binding, rows: Sequence[Stored]) -> None:

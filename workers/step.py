@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from workers.loops import Loops
 
 POOLS = ("celery.concurrency.thread", "celery.concurrency.solo")
+IDLE_QUEUE = "consumer"  # of a worker that is there for its loops alone: nobody puts a task into it
 FAILED = 70  # "internal software error" of sysexits: the supervisor starts a fresh process
 
 

@@ -8,7 +8,7 @@ from celery import shared_task
 from apps.archive import queries as archive
 from apps.sinks.registry import registry
 from formhub.core.clock import SystemClock
-from workers import due, wiring
+from workers import due, observe, wiring
 
 
 def queue(kind: str) -> str:
@@ -30,6 +30,7 @@ def tick() -> None:
     """Queue a flush for each destination that is due. One not begun by the time it is queued again is dropped."""
     for destination, kind in due.due(wiring.buffer(), SystemClock()).items():
         flush.apply_async((destination,), queue=queue(kind), expires=due.QUEUED_SECONDS)
+    observe.ticks.note()
 
 
 @shared_task(name="workers.sweep")

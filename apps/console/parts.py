@@ -36,6 +36,11 @@ class Part:
         return "bad" if self.needed else "wait"
 
     @property
+    def consequence(self) -> str:
+        """What does not happen without it."""
+        return _(NEEDED[self.name][1]) if self.needed else ""
+
+    @property
     def silence(self) -> str:
         return "" if self.seconds is None else duration(self.seconds)
 
@@ -46,10 +51,6 @@ def parts() -> list[Part]:
     for one in presence.seen():
         seen.setdefault(one.name, []).append(one)
     return [_part(name, found) for name, found in seen.items()]
-
-
-def consequence(name: str) -> str:
-    return _(NEEDED[name][1])
 
 
 def _part(name: str, found: list[Seen]) -> Part:

@@ -46,6 +46,7 @@ class Quota:
     """How much of a rate its busiest key uses, in percent: at 100 the next call has to wait."""
 
     kind: str
+    label: str
     rate: str
     calls: int
     seconds: float
@@ -197,7 +198,14 @@ def _counts(found: Figures) -> dict[str, int]:
 def _quotas() -> list[Quota]:
     with _client(settings.REDIS_URL) as client:
         return [
-            Quota(one.kind, one.rate.name, one.rate.calls, one.rate.seconds, round(100 * one.used))
+            Quota(
+                one.kind.name,
+                str(one.kind.label),
+                one.rate.name,
+                one.rate.calls,
+                one.rate.seconds,
+                round(100 * one.used),
+            )
             for one in rates.usage(client)
         ]
 

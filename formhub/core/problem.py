@@ -35,6 +35,9 @@ TITLES = {
 }
 
 
+VALUES_REFUSED = "Some values need a change"  # the title of a 422 that is not about answers
+
+
 class Problem(Exception):  # noqa: N818 - the standard's own name for it
     """An answer that is an error. Raise it anywhere below a view; `headers` go out with it."""
 
@@ -108,7 +111,8 @@ def from_exception(error: Exception) -> Problem | None:
     if isinstance(error, PermissionDenied):
         return Problem(403, "permission_denied", "You have no right to do this.")
     if isinstance(error, exceptions.ValidationError):
-        return Problem(422, "invalid", "Some values need a change.", errors=list(_fields(error.detail)))
+        errors = list(_fields(error.detail))
+        return Problem(422, "invalid", "Some values need a change.", errors=errors, title=VALUES_REFUSED)
     if isinstance(error, exceptions.APIException):
         return _from_drf(error)
     return None
@@ -133,7 +137,7 @@ def _fields(detail: Any, path: str = "") -> list[dict[str, Any]]:
         return [
             found
             for key, value in detail.items()
-            for found in _fields(value, _join(path, "" if key == "non_field_errors" else str(key)))
+            for found in _fields(value, f"{path}[{key}]" if isinstance(key, int) else _join(path, key))
         ]
     if isinstance(detail, list):
         found: list[dict[str, Any]] = []
@@ -145,4 +149,5 @@ def _fields(detail: Any, path: str = "") -> list[dict[str, Any]]:
 
 
 def _join(path: str, key: str) -> str:
+    key = "" if key == "non_field_errors" else key
     return f"{path}.{key}" if path and key else path or key

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from formhub.core import problem
+from formhub.core import logs, problem
 from formhub.core.ids import uuid7
 
 Handler = Callable[[HttpRequest], HttpResponse]
@@ -34,7 +34,7 @@ def client_address(request: HttpRequest) -> str:
 
 
 class RequestIdMiddleware:
-    """Gives each request an id, or takes over the caller's if it is sane, and answers with it."""
+    """Gives each request an id, or takes over the caller's if it is sane, answers with it and marks its log lines."""
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
@@ -42,7 +42,8 @@ class RequestIdMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         sent = request.headers.get(HEADER, "")
         request.request_id = sent if _SANE.fullmatch(sent) else str(uuid7())  # type: ignore[attr-defined]
-        response = self.get_response(request)
+        with logs.context(request_id=request_id(request)):
+            response = self.get_response(request)
         response[HEADER] = request_id(request)
         return response
 

@@ -13,6 +13,7 @@ from formhub.settings import env
 django_stubs_ext.monkeypatch()
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
+VERSION = "0.1.0"
 
 
 def database(url: str) -> dict[str, Any]:
@@ -61,6 +62,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "rest_framework",
     "drf_spectacular",
+    "drf_spectacular_sidecar",
     "django_prometheus",
     "apps.forms",
     "apps.intake",
@@ -210,11 +212,17 @@ INTAKE_KAFKA_SECONDS = env.number("INTAKE_KAFKA_SECONDS", 4, at_least=0.1)
 INTAKE_PENDING_MAX = env.integer("INTAKE_PENDING_MAX", 20_000, at_least=1)
 INTAKE_PENDING_BYTES_MAX = env.integer("INTAKE_PENDING_BYTES_MAX", 64 * 1024 * 1024, at_least=2 * 1024 * 1024)
 INTAKE_BODY_BYTES_MAX = env.integer("INTAKE_BODY_BYTES_MAX", 1024 * 1024, at_least=1024)
+INTAKE_BATCH_BYTES_MAX = env.integer("INTAKE_BATCH_BYTES_MAX", 5 * 1024 * 1024, at_least=1024)
+INTAKE_BATCH_ITEMS_MAX = env.integer("INTAKE_BATCH_ITEMS_MAX", 1000, at_least=1)
 INTAKE_PER_ADDRESS_AND_FORM = env.text("INTAKE_PER_ADDRESS_AND_FORM", "60/minute")
 INTAKE_PER_KEY = env.text("INTAKE_PER_KEY", "600/minute")
 INTAKE_PER_FORM = env.text("INTAKE_PER_FORM", "60000/minute")
 INTAKE_PER_ORGANIZATION = env.text("INTAKE_PER_ORGANIZATION", "120000/minute")
 IDEMPOTENCY_HOURS = env.integer("IDEMPOTENCY_HOURS", 48, at_least=1)
+
+# The management API.
+MANAGE_PER_KEY = env.text("MANAGE_PER_KEY", "600/minute")  # and per person who is signed in
+INVITATION_DAYS = env.integer("INVITATION_DAYS", 7, at_least=1)
 
 # Consumers.
 CONSUMER_BATCH_MAX_ITEMS = env.integer("CONSUMER_BATCH_MAX_ITEMS", 2000, at_least=1)
@@ -249,6 +257,7 @@ CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULER = "workers.beat.Scheduler"
 # Ticks are hints: two beats, or none for a while, change nothing but the delay.
 CELERY_BEAT_SCHEDULE = {
     "tick": {"task": "workers.tick", "schedule": 1.0, "options": {"expires": 5}},
@@ -263,12 +272,60 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
 }
+SPECTACULAR_SETTINGS = {
+    "TITLE": "FormHub",
+    "DESCRIPTION": "Take answers to forms, keep every one, and run actions on each.",
+    "VERSION": VERSION,
+    "OAS_VERSION": "3.1.1",  # of 3.1 on its schemas are JSON Schema
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "TAGS": [
+        {"name": "Submissions", "description": "Send answers, and read what was sent."},
+        {"name": "Forms", "description": "What is asked, by whom, and until when."},
+        {"name": "Fields", "description": "The rows of a form's draft, and which types there are."},
+        {"name": "Publishing", "description": "From the draft to numbered versions, and back."},
+        {"name": "Actions", "description": "What happens with each submission."},
+        {"name": "Deliveries", "description": "What was delivered, and what failed."},
+        {"name": "Organizations", "description": "Who owns all of it."},
+        {"name": "Members", "description": "Who may do what in an organization, and invitations."},
+        {"name": "API keys", "description": "Keys for programs."},
+        {"name": "Audit trail", "description": "Who changed what."},
+    ],
+    "POSTPROCESSING_HOOKS": [
+        "apps.forms.api.openapi.add_definition",
+        "apps.console.api.document.tidy",
+    ],
+}
 
+# Metrics. /metrics of the web server answers whoever sends the token as a bearer, or everybody on a laptop; every role
+# can serve its own on a port of its own (0: none). The folder is for a web server with several worker processes.
+METRICS_TOKEN = env.secret("METRICS_TOKEN", "")
+METRICS_PUBLIC = False
+METRICS_PORT = env.integer("METRICS_PORT", 0)
+METRICS_ADDRESS = env.text("METRICS_ADDRESS", "127.0.0.1")
+PROMETHEUS_MULTIPROC_DIR = env.folder("PROMETHEUS_MULTIPROC_DIR")
+
+# Logs: a line an event on stderr. See formhub.core.logs for what is never in one.
+LOG_FORMAT = env.choice("LOG_FORMAT", "json", ("json", "console"))
+LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
+LOGGING_CONFIG = "formhub.core.logs.configure"
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "filters": {"not_throttled": {"()": "formhub.core.logs.NotThrottled"}},
+    "formatters": {"line": {"()": "formhub.core.logs.Formatter", "kind": LOG_FORMAT}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "INFO")},
-    "loggers": {"kafka": {"level": "WARNING"}},
+    # Other people's debug lines hold statements, addresses and bodies: LOG_LEVEL is for our own loggers.
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+    "loggers": {
+        **{name: {"level": LOG_LEVEL} for name in ("formhub", "apps", "workers")},
+        # Named, so that what Django and Granian set up for themselves (mails of whole requests, lines of their own
+        # form) goes.
+        "django": {"level": "INFO"},
+        "django.request": {"level": "WARNING", "filters": ["not_throttled"]},
+        "django.server": {"level": "INFO", "propagate": True},
+        "_granian": {"level": "INFO", "propagate": True},
+        "granian.access": {"level": "INFO", "propagate": True},
+    },
 }

@@ -1,6 +1,7 @@
 """The only reader of the environment. Every helper names the variable and the remedy when a value is unusable."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
@@ -32,6 +33,21 @@ def flag(name: str, default: bool) -> bool:
     if value in {"0", "off", "false", "no", ""}:
         return False
     raise ImproperlyConfigured(f"{name}={value!r} is neither on nor off.")
+
+
+def choice(name: str, default: str, options: Sequence[str]) -> str:
+    value = text(name, default)
+    if value not in options:
+        raise ImproperlyConfigured(f"{name}={value!r} is none of {', '.join(options)}.")
+    return value
+
+
+def folder(name: str) -> str:
+    """A folder that is there, or an empty text if none is named."""
+    path = text(name, "")
+    if path and not Path(path).is_dir():
+        raise ImproperlyConfigured(f"{name}={path} is no folder: make it, empty, before the process starts.")
+    return path
 
 
 def number(name: str, default: float, *, at_least: float = 0) -> float:

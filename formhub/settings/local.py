@@ -1,6 +1,8 @@
 """A laptop: one broker, plain HTTP on loopback."""
 
+from formhub.settings import env
 from formhub.settings.base import *  # noqa: F403
+from formhub.settings.base import LOGGING
 
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
 SUBMISSIONS_PARTITIONS = 6
@@ -11,3 +13,6 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
 WHITENOISE_USE_FINDERS = True
+METRICS_PUBLIC = True
+LOG_FORMAT = env.choice("LOG_FORMAT", "console", ("json", "console"))
+LOGGING["formatters"]["line"]["kind"] = LOG_FORMAT

@@ -18,7 +18,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "apps.forms": ("formhub.core", "apps.orgs", "apps.forms"),
     "apps.intake": (
         "formhub.core", "apps.orgs", "apps.intake",
-        "apps.forms.published", "apps.forms.schema", "apps.forms.fields",
+        "apps.forms.published", "apps.forms.schema", "apps.forms.fields", "apps.forms.markup",
     ),
     "apps.archive": ("formhub.core", "apps.orgs", "apps.archive", "apps.forms.published"),
     "apps.sinks": ("formhub.core", "apps.orgs", "apps.sinks"),
@@ -29,7 +29,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "formhub.core", "workers", "apps.forms.published", "apps.intake.outbox", "apps.intake.admission",
         "apps.archive.writer", "apps.archive.queries", "apps.archive.offsets",
         "apps.sinks.contract", "apps.sinks.registry", "apps.sinks.models",
-        "apps.sinks.config", "apps.sinks.queries", "apps.sinks.revisions",
+        "apps.sinks.config", "apps.sinks.queries", "apps.sinks.rates", "apps.sinks.revisions",
     ),
     "apps.console": ("formhub.core", "apps"),
     "sheets_emulator": ("sheets_emulator",),

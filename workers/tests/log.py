@@ -7,6 +7,7 @@ from formhub.core.envelope import Envelope, encode
 from formhub.core.ids import uuid7
 from formhub.core.stream.base import Message, Receipt, partition_of
 from formhub.core.stream.memory import MemoryTopic
+from tests import canary
 
 ORGANIZATION = UUID(int=1)
 FORM = UUID(int=2)
@@ -19,7 +20,7 @@ def an_envelope(form: UUID = FORM, submission: UUID | None = None, **answers: ob
         form=form,
         version=1,
         accepted_at=datetime(2026, 11, 23, 8, 0, 0, 123456, tzinfo=UTC),
-        answers=dict(answers) or {"name": "Zoë"},
+        answers=dict(answers) or {"name": f"Zoë {canary.ANSWER}"},
         meta={"source": "test"},
     )
 

@@ -21,8 +21,11 @@ pytestmark = pytest.mark.django_db
 
 
 def consumer(topic: MemoryTopic, handler: Handler | None = None, **options: object) -> Consumer:
-    made = Consumer(lambda listener: MemorySource(topic, "archive"), handler or ArchiveHandler(), topic.name, **options)  # type: ignore[arg-type]
-    made.assigned(set(range(topic.partitions)))
+    def open_source(listener: Consumer) -> MemorySource:
+        return MemorySource(topic, "archive", listener)
+
+    made = Consumer(open_source, handler or ArchiveHandler(), topic.name, **options)  # type: ignore[arg-type]
+    made.turn()  # brings the partitions, and no record yet
     return made
 
 
@@ -188,7 +191,9 @@ def test_a_log_that_was_set_back_opens_an_epoch_and_loses_nothing() -> None:
     before, after = an_envelope(), an_envelope()
     for envelope in (before, an_envelope(), an_envelope()):
         publish(topic, envelope)
-    consumer(topic).turn()
+    first = consumer(topic)
+    first.turn()
+    first.close()
 
     topic.logs = [[]]
     publish(topic, after)
@@ -227,8 +232,9 @@ def test_a_blocked_handler_holds_its_partitions_and_goes_on_polling() -> None:
 
 
 def test_a_loop_that_fails_for_good_says_so_and_leaves_its_group(monkeypatch: pytest.MonkeyPatch) -> None:
-    topic = MemoryTopic(broken=True)
+    topic = MemoryTopic()
     loop = consumer(topic)
+    topic.broken = True
     monkeypatch.setattr("workers.consumer.BACK_OFF_SECONDS", (0.0,))
 
     with pytest.raises(ConsumerFailedError):

@@ -1,11 +1,9 @@
 """What reads of stored answers share: who may read, what may be asked, and that nobody keeps a copy on the way."""
 
-from collections.abc import Collection
 from typing import Any, NoReturn
 
 import orjson
 from django.db import InterfaceError, OperationalError
-from django.http import QueryDict
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.exceptions import NotAuthenticated
 from rest_framework.renderers import BaseRenderer
@@ -16,6 +14,7 @@ from apps.console.reading import readable_form
 from apps.forms.published import PublishedForm
 from apps.orgs import access
 from apps.orgs.access import Right
+from apps.orgs.api.throttle import ManageThrottle
 from apps.orgs.authentication import ApiKeyAuthentication, HasRight
 from formhub.core.problem import Problem
 
@@ -42,6 +41,7 @@ class ReadingView(APIView):
 
     authentication_classes = (ApiKeyAuthentication, SessionAuthentication)
     permission_classes = (HasRight,)
+    throttle_classes = (ManageThrottle,)
     renderer_classes = (OrjsonRenderer,)
     right = Right.VIEW
 
@@ -71,24 +71,6 @@ class ReadingView(APIView):
         finished = super().finalize_response(request, response, *args, **kwargs)
         if request.method in READS:
             finished["Cache-Control"] = "no-store"  # answers are personal data
+            for name, value in getattr(self, "rate", {}).items():
+                finished[name] = value
         return finished
-
-
-def check_names(params: QueryDict, known: Collection[str] = ()) -> list[dict[str, Any]]:
-    """An error for each parameter that is not known, and for each that stands more than once."""
-    wanted = f"Use only {', '.join(known)}." if known else "Nothing can be asked for here."
-    unknown = [
-        wrong(name, "unknown_parameter", f"There is no such parameter. {wanted}") for name in set(params) - set(known)
-    ]
-    twice = [wrong(name, "repeated", "Give this parameter once.") for name in known if len(params.getlist(name)) > 1]
-    return unknown + twice
-
-
-def wrong(name: str, code: str, message: str, **params: Any) -> dict[str, Any]:
-    return {"field": name[:100], "code": code, "message": message, "params": params}
-
-
-def refuse(errors: list[dict[str, Any]]) -> None:
-    """Raises Problem 400 if there is anything to refuse."""
-    if errors:
-        raise Problem(400, "bad_parameters", "Some parameters of the address need a change.", errors=errors)

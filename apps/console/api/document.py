@@ -47,8 +47,13 @@ def docs(request: HttpRequest) -> HttpResponse:
     return render(request, "console/api_docs.html")
 
 
-def name_problems(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-    """Every error refers to the one component that describes them all (a spectacular hook)."""
+def tidy(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    """Every error refers to the one component that describes them all, and what has no chapter yet is about
+    submissions (a spectacular hook).
+    """
+    for item in result["paths"].values():
+        for operation in item.values():
+            operation["tags"] = ["Submissions"] if operation.get("tags") == ["forms"] else operation.get("tags", [])
     return {**result, "paths": _named(result["paths"])}
 
 

@@ -85,6 +85,7 @@ _REFUSALS = {
     401: "An API key or a session is needed, or the key is not valid.",
     403: "The API key has no right to read.",
     404: "There is no such form, or it is not yours.",
+    429: "The limit of requests is reached; see Retry-After.",
     503: "The archive cannot be read just now; see Retry-After.",
 }
 _UNKNOWN_ID = {

@@ -17,12 +17,13 @@ from rest_framework.response import Response
 from apps.archive import queries
 from apps.archive.queries import Stored
 from apps.console.api import cursors
-from apps.console.api.base import ReadingView, check_names, refuse, wrong
+from apps.console.api.base import ReadingView
 from apps.console.api.cursors import NEWEST, ORDERS, Cursor, NoCursorError
 from apps.console.api.openapi import document_list, document_one, document_submit_without_rights
 from apps.console.reading import standing
 from apps.forms.published import PublishedForm
 from apps.intake.api.submit import SubmitView
+from apps.orgs.api.query import check_names, refuse, wrong
 from apps.sinks.queries import State
 from formhub.core.problem import Problem
 

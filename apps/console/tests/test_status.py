@@ -1,8 +1,12 @@
 import secrets
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
+import redis
+from django.conf import settings as django_settings
+from django.db import OperationalError
 from django.db.utils import ConnectionHandler
 from django.test import Client
 from django.urls import reverse
@@ -11,18 +15,25 @@ from pytest_django import Settings
 from apps.archive import offsets, writer
 from apps.archive.tests.rows import a_form
 from apps.archive.writer import Unread
-from apps.console import status
+from apps.console import readers, status
+from apps.console.parts import NEEDED
 from apps.console.tests.cast import a_key, a_member
+from apps.console.tests.test_figures import archived
 from apps.orgs.models import Role
-from apps.sinks import actions
+from apps.sinks import actions, rates
 from apps.sinks.config import Settings as SinkSettings
 from apps.sinks.models import Binding, Destination, Parked
+from apps.sinks.registry import registry
 from apps.sinks.tests.kinds import Shelf
 from deploy.local.kafka import Kafka
 from deploy.local.process import free_port
 from deploy.local.valkey import Valkey
+from formhub.core import presence
+from formhub.core.clock import SystemClock
+from formhub.core.presence import Pulse
 from formhub.core.stream.base import Message
 from formhub.core.stream.kafka import KafkaPublisher, TopicSettings, describe_topic, ensure_topic
+from workers.limits import Charge, LocalLimiter, RedisLimiter
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
 STATUS = reverse("status")
@@ -89,10 +100,10 @@ def test_with_every_service_there_all_is_well(operator: Client, settings: Settin
 
     code, found = asked(operator)
 
-    assert (code, found["good"]) == (200, True)
-    assert not found["calm"]  # nobody reads the log yet
+    assert (code, found["good"], found["calm"]) == (200, True, True)
     assert [one["state"] for one in found["components"]] == ["good"] * 4
     assert "flushed to the disk of one broker" in found["durability"]
+    assert "All is well" in operator.get(STATUS).content.decode()
 
 
 @pytest.mark.usefixtures("valkey_service")
@@ -154,14 +165,16 @@ def test_how_far_each_reader_is_behind_is_counted_from_what_the_archive_stored(
 
     _, found = asked(operator)
 
+    ages = [lag.pop("seconds") for lag in found["lags"]]
     assert found["lags"] == [
-        {"group": "archive", "records": 2, "read": True},
-        {"group": "deliver", "records": 4, "read": False},
+        {"group": "archive", "records": 2, "read": True, "state": "good"},
+        {"group": "deliver", "records": 4, "read": False, "state": "bad"},
     ]
+    assert all(0 <= age < readers.BEHIND_SECONDS for age in ages)
     page = operator.get(STATUS).content.decode()
     assert "reading" in page
     assert "Is its consumer running?" in page
-    assert "Something is worth a look" in page
+    assert "Something needs you" in page
 
 
 @pytest.mark.usefixtures("topic", "valkey_service")
@@ -226,6 +239,94 @@ def test_what_waits_and_what_failed_is_counted(operator: Client) -> None:
         "parked": 1,
         "unread": 1,
     }
+
+
+@pytest.mark.usefixtures("topic", "everybody")
+def test_a_part_that_fell_silent_or_was_never_seen_needs_somebody(operator: Client, settings: Settings) -> None:
+    caught_up(settings)
+    with presence._client() as client:
+        beat, web = (member for member in client.zrange(presence._KEY, 0, -1) if member[:4] in {b"beat", b"web "})
+        client.zincrby(presence._KEY, -300, beat)
+        client.zrem(presence._KEY, web)
+        client.zadd(presence._KEY, {"egress there 7": float(client.time()[0]) - 600})
+
+    code, found = asked(operator)
+
+    states = {part["name"]: part["state"] for part in found["parts"]}
+    assert (code, found["good"]) == (503, False)
+    assert states == dict.fromkeys(NEEDED, "good") | {"beat": "bad", "web": "bad", "egress": "wait"}
+    page = operator.get(STATUS).content.decode()
+    assert "silent for 5 min" in page
+    assert "not running" in page
+    assert "Nothing is accepted." in page
+    assert "Celery worker “egress”" in page
+
+
+@pytest.mark.usefixtures("topic", "valkey_service")
+def test_the_oldest_record_that_a_reader_has_not_taken_is_dated_by_the_log(
+    operator: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caught_up(settings)
+    publish(settings, 0)
+    monkeypatch.setattr("django.utils.timezone.now", lambda: datetime.now(UTC) + timedelta(minutes=15))
+
+    _, found = asked(operator)
+
+    assert [lag["state"] for lag in found["lags"]] == ["bad", "bad"]
+    assert 900 <= found["lags"][0]["seconds"] < 960
+    assert "15 min" in operator.get(STATUS).content.decode()
+
+
+@pytest.mark.usefixtures("topic")
+def test_a_rate_that_is_used_up_is_shown_with_its_busiest_key(operator: Client, valkey_service: Valkey) -> None:
+    [rate] = [rate for rate in registry.get("google_sheets").policy.rates if rate.name == "write"]
+    with redis.Redis.from_url(django_settings.REDIS_URL) as client:
+        client.delete(*client.keys(f"{rates.PREFIX}:*") or ["none"])
+        limiter = RedisLimiter(client, LocalLimiter(SystemClock()))
+        limiter.spend([Charge("quiet@example.org", rate)])
+        for _ in range(rates.bucket(rate)):
+            limiter.spend([Charge("busy@example.org", rate)])
+
+        _, found = asked(operator)
+
+        client.delete(*client.keys(f"{rates.PREFIX}:*"))
+    quotas = {quota["rate"]: quota for quota in found["quotas"]}
+    assert quotas["write"]["percent"] >= 90
+    assert (quotas["write"]["calls"], quotas["write"]["seconds"]) == (rate.calls, rate.seconds)
+    assert quotas["read"]["percent"] == 0
+
+
+def test_how_long_the_oldest_submission_waits_is_said_in_words(operator: Client) -> None:
+    form = a_form()
+    actions.create(
+        organization_id=form.organization_id,
+        form_id=form.pk,
+        sink=Shelf,
+        name="oak",
+        settings=SinkSettings({"shelf": "oak"}, {}),
+        position=0,
+    )
+    assert "none waits" in operator.get(STATUS).content.decode()
+    archived(form.pk, 3, age=420)
+
+    _, found = asked(operator)
+
+    assert 420 <= found["waiting"]["shelf"] < 480
+    assert "7 min" in operator.get(STATUS).content.decode()
+
+
+@pytest.mark.usefixtures("topic", "valkey_service")
+def test_what_goes_away_while_it_is_looked_at_is_not_known(operator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone() -> None:
+        raise OperationalError
+
+    monkeypatch.setattr("apps.console.figures.read", gone)
+    monkeypatch.setattr(presence, "seen", lambda: (_ for _ in ()).throw(redis.ConnectionError))
+
+    _, found = asked(operator)
+
+    assert (found["counts"], found["parts"]) == ({}, [])
+    assert "Not known while Valkey does not answer." in operator.get(STATUS).content.decode()
 
 
 def test_it_is_for_operators_alone() -> None:

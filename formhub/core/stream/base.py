@@ -10,6 +10,10 @@ from typing import Protocol
 from kafka.partitioner.default import murmur2
 
 Headers = tuple[tuple[str, bytes], ...]
+# What the log takes as one record, and what a record has around its key, value and each header at most.
+MAX_MESSAGE_BYTES = 2_097_152
+RECORD_OVERHEAD = 100
+HEADER_OVERHEAD = 10
 
 
 class StreamError(Exception):
@@ -32,6 +36,12 @@ class Message:
     value: bytes
     headers: Headers
     partition: int
+
+    @property
+    def size(self) -> int:
+        """Bytes as a record, rounded up a little."""
+        headers = sum(HEADER_OVERHEAD + len(name.encode()) + len(value) for name, value in self.headers)
+        return RECORD_OVERHEAD + len(self.key) + len(self.value) + headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +72,30 @@ class Publisher(Protocol):
     def publish(self, messages: Sequence[Message], done: Callable[[list[Outcome]], None]) -> None:
         """Hand over a group; `done` gets one outcome per message, in order, exactly once, on any thread.
 
-        May block for the time the client waits for topic metadata, so neither a loop nor a request calls it.
+        A message that can never be taken fails alone and for certain (not `ambiguous`). May block for the time the
+        client waits for topic metadata, so neither a loop nor a request calls it.
         """
 
     def close(self, seconds: float) -> None:
-        """Wait at most `seconds` for what was handed over, then end."""
+        """Wait at most `seconds` for what was handed over, then end: whatever is left fails, and so does what comes."""
 
 
 class Source(Protocol):
-    """One member of a consumer group over one topic. Used by one thread."""
+    """One member of a consumer group over one topic. Used by one thread.
+
+    An assigned partition is read from where it was sought, else from the group's stored offset; it begins unpaused, and
+    its records come with the polls after the one that brought it. `seek`, `pause` and `resume` leave out what is not
+    assigned. Closed, all but `close` raise StreamError.
+    """
 
     def poll(self, max_records: int, seconds: float) -> list[Record]:
-        """Up to `max_records`, waiting at most `seconds` for the first. Raises StreamError."""
+        """Up to `max_records`, waiting at most `seconds` for the first; what the listener raises comes out of here.
+
+        Raises StreamError; OffsetOutOfRange where a partition was neither sought nor has an offset stored.
+        """
 
     def assignment(self) -> set[int]:
-        """The partitions this member reads now."""
+        """The partitions this member reads now; none before the first poll."""
 
     def seek(self, offsets: Mapping[int, int]) -> None:
         """Read on from these offsets (partition -> next offset)."""
@@ -101,11 +120,23 @@ class Source(Protocol):
 
 
 class RebalanceListener(Protocol):
-    """Told about changes of the assignment, on the thread that polls."""
+    """Told about changes of the assignment on the thread that polls, within the poll: it may ask the source and seek.
+
+    A source that closes tells what is revoked when it is closed already.
+    """
 
     def assigned(self, partitions: set[int]) -> None: ...
 
     def revoked(self, partitions: set[int]) -> None: ...
+
+
+def refusal(message: Message, partitions: int) -> StreamError | None:
+    """Why the log can never take the message, None if it can."""
+    if not 0 <= message.partition < partitions:
+        return StreamError(f"there is no partition {message.partition}", ambiguous=False)
+    if message.size > MAX_MESSAGE_BYTES:
+        return StreamError(f"{message.size} bytes are more than the {MAX_MESSAGE_BYTES} of a record", ambiguous=False)
+    return None
 
 
 def partition_of(key: bytes, partitions: int) -> int:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,10 +12,19 @@ from uuid import UUID
 
 from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, OffsetSpec
-from kafka.errors import KafkaError, KafkaTimeoutError, OffsetOutOfRangeError, TopicAlreadyExistsError
+from kafka.errors import (
+    InvalidReplicationFactorError,
+    KafkaError,
+    KafkaTimeoutError,
+    LogTruncationError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+    TopicAlreadyExistsError,
+)
 from kafka.structs import OffsetAndMetadata
 
 from formhub.core.stream.base import (
+    MAX_MESSAGE_BYTES,
     Message,
     OffsetOutOfRange,
     Outcome,
@@ -22,16 +32,16 @@ from formhub.core.stream.base import (
     Receipt,
     Record,
     StreamError,
+    refusal,
 )
 
 # Given so that no client asks the broker for its version first: construction neither blocks nor fails.
 API_VERSION = (3, 9)
-MAX_MESSAGE_BYTES = 2_097_152
 FETCH_BYTES = 8_388_608
 MAX_BLOCK_MS = 1_500
 REQUEST_TIMEOUT_MS = 3_500
 DELIVERY_TIMEOUT_MS = 8_000
-# The client's own ceiling, half a minute, would keep intake closed long after the broker is back.
+# The client's own ceiling, half a minute, would keep intake and readers waiting long after the broker is back.
 RECONNECT_MS = 1_000
 ADMIN_TIMEOUT_MS = 5_000
 
@@ -48,34 +58,47 @@ class KafkaPublisher:
         self.partitions = partitions
         self._servers = list(bootstrap_servers)
         self._lock = threading.Lock()
+        self._closed = False
         self._producer: KafkaProducer | None = self._make()
 
     def publish(self, messages: Sequence[Message], done: Callable[[list[Outcome]], None]) -> None:
         group = _Group(len(messages), done)
         producer = self._current()
+        if producer is None:
+            group.settle_from(0, StreamError("the publisher is closed", ambiguous=False))
+            return
         for index, message in enumerate(messages):
+            if error := refusal(message, self.partitions):
+                group.settle(index, error)
+                continue
             try:
-                future = producer.send(
-                    self.topic,
-                    key=message.key,
-                    value=message.value,
-                    headers=list(message.headers),
-                    partition=message.partition,
-                )
-            except (KafkaError, AssertionError) as error:
+                future = self._send(producer, message)
+            except KafkaError as error:
                 # Without topic metadata every send of the group would block as long again: all fail together.
-                refused = StreamError(f"the broker gave no metadata ({type(error).__name__})", ambiguous=False)
-                for rest in range(index, len(messages)):
-                    group.settle(rest, refused)
+                group.settle_from(index, StreamError(f"not handed over ({type(error).__name__})", ambiguous=False))
                 return
+            except ValueError:
+                missing = f"the topic has no partition {message.partition}"
+                group.settle(index, StreamError(missing, ambiguous=False))
+                continue
             future.add_callback(partial(_received, group, index))
             future.add_errback(partial(self._failed, producer, group, index))
 
     def close(self, seconds: float) -> None:
         with self._lock:
+            self._closed = True
             producer, self._producer = self._producer, None
         if producer is not None:
             _end(producer, seconds)
+
+    def _send(self, producer: KafkaProducer, message: Message) -> Any:
+        return producer.send(
+            self.topic,
+            key=message.key,
+            value=message.value,
+            headers=list(message.headers),
+            partition=message.partition,
+        )
 
     def _make(self) -> KafkaProducer:
         return KafkaProducer(
@@ -89,13 +112,15 @@ class KafkaPublisher:
             request_timeout_ms=REQUEST_TIMEOUT_MS,
             delivery_timeout_ms=DELIVERY_TIMEOUT_MS,
             max_request_size=MAX_MESSAGE_BYTES,
+            # Where the broker allows it, the client would make a missing topic with the broker's settings, not ours.
+            allow_auto_create_topics=False,
             reconnect_backoff_max_ms=RECONNECT_MS,
             metrics_enabled=False,
         )
 
-    def _current(self) -> KafkaProducer:
+    def _current(self) -> KafkaProducer | None:
         with self._lock:
-            if self._producer is None:
+            if self._producer is None and not self._closed:
                 self._producer = self._make()
             return self._producer
 
@@ -138,6 +163,10 @@ class _Group:
         if not size:
             done([])
 
+    def settle_from(self, index: int, outcome: Outcome) -> None:
+        for rest in range(index, len(self._outcomes)):
+            self.settle(rest, outcome)
+
     def settle(self, index: int, outcome: Outcome) -> None:
         with self._lock:
             if self._outcomes[index] is not None:
@@ -172,6 +201,7 @@ class KafkaSource:
     ) -> None:
         self.topic = topic
         self._servers = list(bootstrap_servers)
+        self._closed = False
         self._consumer = KafkaConsumer(
             bootstrap_servers=self._servers,
             api_version=API_VERSION,
@@ -185,16 +215,18 @@ class KafkaSource:
             fetch_max_bytes=4 * FETCH_BYTES,
             max_partition_fetch_bytes=FETCH_BYTES,
             fetch_max_wait_ms=100,
+            allow_auto_create_topics=False,
+            reconnect_backoff_max_ms=RECONNECT_MS,
             metrics_enabled=False,
         )
-        self._consumer.subscribe([topic], listener=_Listener(listener) if listener else None)
+        self._changes = _Changes(listener)
+        self._consumer.subscribe([topic], listener=self._changes)
 
     def poll(self, max_records: int, seconds: float) -> list[Record]:
-        with _translated("poll"):
-            try:
-                taken = self._consumer.poll(timeout_ms=int(seconds * 1000), max_records=max_records)
-            except OffsetOutOfRangeError as error:
-                raise OffsetOutOfRange("an offset is outside of the log") from error
+        taken = self._take(max_records, seconds)
+        moved = self._changes.partitions
+        self._begin(moved, taken)
+        self._changes.tell()
         return [
             Record(
                 topic=self.topic,
@@ -206,25 +238,28 @@ class KafkaSource:
                 timestamp_ms=record.timestamp,
             )
             for partition, records in taken.items()
+            if partition.partition not in moved
             for record in records
         ]
 
     def assignment(self) -> set[int]:
+        self._check_open()
         return {partition.partition for partition in self._consumer.assignment()}
 
     def seek(self, offsets: Mapping[int, int]) -> None:
-        for partition, offset in offsets.items():
-            self._consumer.seek(self._partition(partition), offset)
+        for number in offsets.keys() & self.assignment():
+            self._consumer.seek(self._partition(number), offsets[number])
 
     def commit(self, offsets: Mapping[int, int]) -> None:
-        with _translated("commit"):
+        self._check_open()
+        with _translated("store offsets"):
             self._consumer.commit(
                 {self._partition(number): OffsetAndMetadata(offset, "", -1) for number, offset in offsets.items()},
                 timeout_ms=ADMIN_TIMEOUT_MS,
             )
 
     def committed(self) -> dict[int, int]:
-        with _translated("committed"):
+        with _translated("ask for the stored offsets"):
             found = {
                 number: self._consumer.committed(self._partition(number), timeout_ms=ADMIN_TIMEOUT_MS)
                 for number in self.assignment()
@@ -235,12 +270,13 @@ class KafkaSource:
         partitions = [self._partition(number) for number in self.assignment()]
         if not partitions:
             return {}
-        with _translated("bounds"):
+        with _translated("ask for the log's bounds"):
             first = self._consumer.beginning_offsets(partitions, timeout_ms=ADMIN_TIMEOUT_MS)
             last = self._consumer.end_offsets(partitions, timeout_ms=ADMIN_TIMEOUT_MS)
         return {partition.partition: (first[partition], last[partition]) for partition in partitions}
 
     def topic_id(self) -> str:
+        self._check_open()
         with _admin(self._servers, ADMIN_TIMEOUT_MS) as admin:
             return _described(admin, self.topic).id
 
@@ -251,21 +287,72 @@ class KafkaSource:
         self._consumer.resume(*(self._partition(number) for number in partitions & self.assignment()))
 
     def close(self) -> None:
-        self._consumer.close(autocommit=False, timeout_ms=ADMIN_TIMEOUT_MS)
+        if self._closed:
+            return
+        self._closed = True
+        with _translated("leave the group"):
+            self._consumer.close(autocommit=False, timeout_ms=ADMIN_TIMEOUT_MS)
+        self._changes.tell()
+
+    def _take(self, max_records: int, seconds: float) -> dict[TopicPartition, list[Any]]:
+        self._check_open()
+        self._let_resumed_go_on()
+        with _translated("poll"):
+            try:
+                taken: dict[TopicPartition, list[Any]] = self._consumer.poll(int(seconds * 1000), max_records)
+            except (OffsetOutOfRangeError, NoOffsetForPartitionError, LogTruncationError) as error:
+                if self._changes.partitions:
+                    return {}  # the listener has yet to say where to read
+                raise OffsetOutOfRange("an offset is outside of the log") from error
+        return taken
+
+    def _begin(self, moved: set[int], taken: Mapping[TopicPartition, list[Any]]) -> None:
+        """What was read of a partition before the listener knew of it is read again, by whoever has it now."""
+        first = {partition.partition: records[0].offset for partition, records in taken.items()}
+        self.seek({number: offset for number, offset in first.items() if number in moved})
+        # The client keeps a partition paused that leaves and comes back within one change.
+        self.resume(moved)
+
+    def _let_resumed_go_on(self) -> None:
+        """The client sets aside what it has of a paused partition and takes it up again when it has nothing in hand.
+
+        What it has finished counts as in hand, so that such a partition is never read again (kafka-python 3.0.12).
+        """
+        fetcher = self._consumer._fetcher
+        if not fetcher._next_partition_records:
+            fetcher._next_partition_records = None
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StreamError("the source is closed", ambiguous=False)
 
     def _partition(self, number: int) -> TopicPartition:
         return TopicPartition(self.topic, number)
 
 
-class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
-    def __init__(self, listener: RebalanceListener) -> None:
+class _Changes(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Keeps what the client tells on a thread of its own, where the broker cannot be asked, for the one that polls."""
+
+    def __init__(self, listener: RebalanceListener | None) -> None:
         self._listener = listener
+        self._told: deque[tuple[bool, set[int]]] = deque()
 
     def on_partitions_revoked(self, revoked: list[TopicPartition]) -> None:
-        self._listener.revoked({partition.partition for partition in revoked})
+        self._told.append((False, {partition.partition for partition in revoked}))
 
     def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
-        self._listener.assigned({partition.partition for partition in assigned})
+        self._told.append((True, {partition.partition for partition in assigned}))
+
+    @property
+    def partitions(self) -> set[int]:
+        """Those of which there is something to tell."""
+        return {number for _, partitions in list(self._told) for number in partitions}
+
+    def tell(self) -> None:
+        while self._told:
+            assigned, partitions = self._told.popleft()
+            if self._listener and partitions:
+                (self._listener.assigned if assigned else self._listener.revoked)(partitions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,8 +394,9 @@ def ensure_topic(servers: Sequence[str], topic: str, wanted: TopicSettings, seco
     """
     deadline = time.monotonic() + seconds
     while True:
+        left = deadline - time.monotonic()
         try:
-            with _admin(servers, ADMIN_TIMEOUT_MS) as admin:
+            with _admin(servers, int(min(ADMIN_TIMEOUT_MS, max(left, 0.1) * 1000))) as admin:
                 _create(admin, topic, wanted)
                 return _differences(admin, topic, wanted)
         except StreamError:
@@ -354,6 +442,10 @@ def _create(admin: KafkaAdminClient, topic: str, wanted: TopicSettings) -> None:
         admin.create_topics(spec, timeout_ms=ADMIN_TIMEOUT_MS)
     except TopicAlreadyExistsError:
         return
+    except InvalidReplicationFactorError as error:
+        raise StreamError(
+            f"{topic} needs {wanted.replication} brokers, and fewer are there", ambiguous=False
+        ) from error
     admin.wait_for_topics([topic], timeout_ms=ADMIN_TIMEOUT_MS)
 
 

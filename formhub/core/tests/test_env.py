@@ -27,6 +27,13 @@ def test_a_flag_reads_the_usual_words(monkeypatch: pytest.MonkeyPatch, written: 
     assert env.flag("SOME_FLAG", default=not read) is read
 
 
+def test_a_word_that_is_no_choice_names_the_choices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_FORMAT", "xml")
+
+    with pytest.raises(ImproperlyConfigured, match="SOME_FORMAT='xml' is none of json, console"):
+        env.choice("SOME_FORMAT", "json", ("json", "console"))
+
+
 @pytest.mark.parametrize("written", ["many", "1.5", "-1"])
 def test_an_unusable_number_names_variable_and_value(monkeypatch: pytest.MonkeyPatch, written: str) -> None:
     monkeypatch.setenv("SOME_COUNT", written)

@@ -6,8 +6,12 @@ import threading
 from argparse import ArgumentParser
 from typing import Any
 
+from celery.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
+from formhub.core.exposition import PortTakenError
+from formhub.core.metrics import CONSUMER
+from workers import observe
 from workers.loops import HANDLERS, Loops, UnknownLoopError
 from workers.step import FAILED
 
@@ -30,11 +34,17 @@ class Command(BaseCommand):
             loops = Loops(options["groups"], failed=fail)
         except UnknownLoopError as error:
             raise CommandError(str(error)) from error
+        role = observe.Role([CONSUMER], observe.loops(options["groups"]))
+        try:
+            role.start()
+        except (PortTakenError, ImproperlyConfigured) as error:
+            raise CommandError(str(error)) from error
         for wanted in (signal.SIGINT, signal.SIGTERM):
             signal.signal(wanted, lambda *_: stop.set())
         loops.start()
         self.stdout.write(f"Reading as {', '.join(options['groups'])}")
         stop.wait()
         loops.stop()
+        role.stop()
         if broken.is_set():
             sys.exit(FAILED)

@@ -1,0 +1,109 @@
+"""Definitions that the browser tests publish."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from apps.forms import definition
+
+STUDENT: dict[str, Any] = json.loads(
+    (Path(definition.__file__).parent / "samples" / "student_data.json").read_text(encoding="utf-8")
+)
+
+
+def said(en: str, ar: str) -> dict[str, str]:
+    return {"en": en, "ar": ar}
+
+
+def asked(type: str, key: str, label: dict[str, str], **members: Any) -> dict[str, Any]:
+    return {"type": type, "key": key, "label": label, **members}
+
+
+def chosen(*labels: tuple[str, str, str]) -> list[dict[str, Any]]:
+    return [{"value": value, "label": said(en, ar)} for value, en, ar in labels]
+
+
+# Every type of question, in two languages that are written in opposite directions.
+EVENT: dict[str, Any] = {
+    "format": "formhub/1",
+    "title": "Event sign-up",
+    "languages": ["en", "ar"],
+    "pages": [
+        {
+            "key": "you",
+            "title": said("About you", "عنك"),
+            "help": said("Three questions.", "ثلاثة أسئلة."),
+            "elements": [
+                asked(
+                    "statement",
+                    "welcome",
+                    said("Welcome", "مرحبا"),
+                    settings={"text": said("We look forward to seeing you.", "نتطلع لرؤيتك.")},
+                ),
+                asked(
+                    "short_text", "name", said("Your name", "اسمك"), required=True, settings={"autocomplete": "name"}
+                ),
+                asked(
+                    "email",
+                    "email",
+                    said("E-mail", "البريد الإلكتروني"),
+                    required=True,
+                    help=said("Only for news about the event.", "لأخبار الحدث فقط."),
+                ),
+                asked(
+                    "group",
+                    "arrival",
+                    said("Arrival", "الوصول"),
+                    elements=[
+                        asked("date", "day", said("Day", "اليوم"), settings={"min": "2026-01-01", "max": "today+3650"}),
+                        asked("phone", "phone", said("Phone", "الهاتف")),
+                    ],
+                ),
+            ],
+        },
+        {
+            "key": "stay",
+            "title": said("Your stay", "إقامتك"),
+            "elements": [
+                asked(
+                    "single_choice",
+                    "room",
+                    said("Room", "الغرفة"),
+                    required=True,
+                    settings={
+                        "choices": chosen(
+                            ("s", "Single", "فردية"),
+                            ("d", "Double, with a window to the garden and a door to the yard", "مزدوجة"),
+                        ),
+                        "other": True,
+                    },
+                ),
+                asked(
+                    "multiple_choice",
+                    "food",
+                    said("Food", "الطعام"),
+                    settings={"choices": chosen(("v", "Vegetarian", "نباتي"), ("g", "Gluten-free", "بلا غلوتين"))},
+                ),
+                asked(
+                    "dropdown", "size", said("T-shirt", "القميص"), settings={"choices": ["S", "M", "L"], "other": True}
+                ),
+                asked("yes_no", "first", said("Is it your first time?", "هل هذه أول مرة؟")),
+                asked("integer", "nights", said("Nights", "الليالي"), settings={"min": 1, "max": 9}),
+                asked("decimal", "budget", said("Budget", "الميزانية")),
+                asked("url", "site", said("Your site", "موقعك")),
+                asked("long_text", "else", said("Anything else?", "شيء آخر؟")),
+                asked(
+                    "consent",
+                    "consent",
+                    said("Consent", "الموافقة"),
+                    required=True,
+                    settings={"text": said("I agree that my answers are kept.", "أوافق على حفظ إجاباتي.")},
+                ),
+            ],
+        },
+    ],
+    "endings": [
+        {"key": "thanks", "title": said("See you soon", "أراك قريبا"), "text": said("Come early.", "تعال مبكرا.")}
+    ],
+    "settings": {},
+}
