@@ -5,7 +5,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo clean-demo test test-fast lint format types load
+.PHONY: help demo clean-demo test test-fast lint format types browser load
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -16,7 +16,7 @@ demo: .venv/local  ## start everything on this machine and print what to open
 clean-demo:  ## remove the demo's data
 	@$(or $(wildcard $(BIN)/python),$(PYTHON)) -m deploy.local.clean
 
-test: lint types  ## every check and test, services included
+test: lint types browser  ## every check and test, services included
 	$(BIN)/pytest $(ARGS)
 
 test-fast: .venv/test  ## what needs no service; under 30 seconds
@@ -32,6 +32,9 @@ format: .venv/test  ## mend what ruff can mend
 
 types: .venv/test  ## mypy, strict
 	$(BIN)/mypy .
+
+browser:  ## Chromium for the browser tests; installed here where it is missing and we are root
+	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update && apt-get install -y --no-install-recommends chromium; } || { echo "The browser tests need Chromium, and it cannot be installed from here: as root, run apt-get install chromium. All else: make test-fast, or $(BIN)/pytest -m 'not browser'."; exit 1; }
 
 load: .venv/test  ## 1,000 users x 5 submissions to the running demo, then 50 forms at once
 	$(BIN)/python -m bench.load $(ARGS)

@@ -52,8 +52,7 @@ class Pending:
 
     def result(self, timeout: float | None = None) -> Accepted:
         """Raises NotCommittedError, within INTAKE_KAFKA_SECONDS and two seconds if no timeout is given."""
-        seconds: float = settings.INTAKE_KAFKA_SECONDS + _GRACE_SECONDS if timeout is None else timeout
-        return self._accepted(self.ticket.result(seconds))
+        return self._accepted(self.ticket.result(wait_seconds() if timeout is None else timeout))
 
     def __await__(self) -> Generator[None, None, Accepted]:
         receipt = yield from self.ticket.__await__()
@@ -61,6 +60,12 @@ class Pending:
 
     def _accepted(self, receipt: Receipt) -> Accepted:
         return Accepted(self.id, self.envelope.version, self.accepted_at, receipt)
+
+
+def wait_seconds() -> float:
+    """How long a receipt is waited for at most."""
+    seconds: float = settings.INTAKE_KAFKA_SECONDS + _GRACE_SECONDS
+    return seconds
 
 
 def accept(

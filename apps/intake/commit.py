@@ -15,7 +15,7 @@ from functools import partial
 from apps.intake.breaker import Breaker
 from apps.intake.ticket import NotCommittedError, Outcome, OverloadedError, Ticket, not_committed, wake
 from formhub.core.clock import Clock, SystemClock
-from formhub.core.metrics import ACK_SECONDS, GROUP_SIZE, PENDING
+from formhub.core.metrics import ACK_SECONDS, BREAKER_OPEN, GROUP_SIZE, PENDING
 from formhub.core.stream.base import Message, Publisher, Receipt, StreamError
 from formhub.core.stream.base import Outcome as Published
 
@@ -72,10 +72,12 @@ class Committer:
         self._ready: deque[_Lane] = deque()
         self._breaker = Breaker(OPEN_SECONDS, self.clock)
         self._failures = 0
+        self._receipt_at: float | None = None
         self._items = 0
         self._bytes = 0
         self._closing = False
         self._thread: threading.Thread | None = None
+        self._show_breakers()
 
     def submit(self, message: Message) -> Ticket:
         """Raises OverloadedError at the bounds, NotCommittedError while the breaker keeps callers away."""
@@ -102,6 +104,10 @@ class Committer:
         with self._mutex:
             futures = [future for lane in self._lanes.values() for future in self._give_up(lane)]
         wake(futures)
+
+    @property
+    def seconds_since_receipt(self) -> float | None:
+        return None if self._receipt_at is None else self.clock.monotonic() - self._receipt_at
 
     @property
     def pending(self) -> int:
@@ -204,8 +210,16 @@ class Committer:
 
     def _succeeded(self, lane: _Lane) -> None:
         self._failures = lane.failures = 0
+        self._receipt_at = self.clock.monotonic()
+        if lane.breaker.closed and self._breaker.closed:
+            return
         lane.breaker.succeed()
         self._breaker.succeed()
+        self._show_breakers()
+
+    def _show_breakers(self) -> None:
+        BREAKER_OPEN.labels("broker").set(not self._breaker.closed)
+        BREAKER_OPEN.labels("partition").set(sum(not lane.breaker.closed for lane in self._lanes.values()))
 
     def _failed(self, lane: _Lane, weight: int) -> Futures:
         """Those who wait in a lane are its next try; only a lane that failed twice, or stands still, lets them go."""
@@ -218,6 +232,7 @@ class Committer:
         if self._failures >= FAILURES_IN_A_ROW:
             self._breaker.fail()
             futures += [future for other in self._lanes.values() for future in self._drop(other)]
+        self._show_breakers()
         return futures
 
     def _expire(self) -> Futures:

@@ -17,14 +17,17 @@ def claim(form: PublishedForm, key: str, canonical: bytes) -> Claim:
     return Claim(f"key:{form.id}:{key}", hashlib.sha256(canonical).hexdigest(), secrets.token_hex(8))
 
 
+def still_running(entry: Entry, claim: Claim) -> bool:
+    """Whether a try with the same key and answers has not come to its end."""
+    return entry.held is not None and claim.same_body(entry.held) and stored_answer(entry.held) is None
+
+
 def check(entry: Entry, claim: Claim) -> str | None:
     """The answer given to the first try, None if this is the first. Raises Problem 409 and 422."""
     if entry.held is None:
         return None
     if not claim.same_body(entry.held):
-        raise Problem(
-            422, "idempotency_key_reused", "This idempotency key was used with other answers; take a new key."
-        )
+        raise reused()
     answer = stored_answer(entry.held)
     if answer is None:
         raise Problem(
@@ -35,3 +38,7 @@ def check(entry: Entry, claim: Claim) -> str | None:
             running_seconds_at_most=RUNNING_SECONDS,
         )
     return answer
+
+
+def reused() -> Problem:
+    return Problem(422, "idempotency_key_reused", "This idempotency key was used with other answers; take a new key.")

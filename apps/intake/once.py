@@ -23,6 +23,11 @@ class OncePerProcess(Generic[Thing]):
                     self._made = self._make()
         return self._made
 
+    @property
+    def made(self) -> Thing | None:
+        """What there is, without making it."""
+        return self._made
+
     def install(self, thing: Thing | None) -> Thing | None:
         """Put another in its place; returns what was there."""
         with self._lock:

@@ -31,6 +31,11 @@ committer = OncePerProcess(_make_committer)
 gate = OncePerProcess(_make_gate)
 
 
+def seconds_since_receipt() -> float | None:
+    """Since the log last took a submission of this process; None if it never did."""
+    return found.seconds_since_receipt if (found := committer.made) else None
+
+
 def close(seconds: float = CLOSE_SECONDS) -> None:
     """Let what is pending reach the broker; what comes later is refused."""
     if found := committer.install(None):

@@ -3,17 +3,14 @@
 import json
 import re
 from typing import Any
-from urllib.parse import urlsplit
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
+from apps.forms import rules
 from apps.forms.fields.base import TEXT_LIMIT
 from apps.orgs.theme import Textarea, TextInput
-
-ORIGINS_MAX = 100
-RATE = re.compile(r"[1-9][0-9]{0,8}/(second|minute|hour|day)")
 
 
 class TextField(forms.CharField):
@@ -79,26 +76,15 @@ class OriginsField(forms.CharField):
 
     def clean(self, value: Any) -> list[str]:
         lines = [line.strip().rstrip("/") for line in super().clean(value).splitlines() if line.strip()]
-        wrong = [line for line in lines if not _is_origin(line)]
+        wrong = [line for line in lines if not rules.is_origin(line)]
         if wrong:
             raise ValidationError(_("Write %(line)s like https://example.org, one a line.") % {"line": wrong[0][:100]})
-        if len(lines) > ORIGINS_MAX:
-            raise ValidationError(_("At most %(limit)s origins.") % {"limit": ORIGINS_MAX})
+        if len(lines) > rules.ORIGINS_MAX:
+            raise ValidationError(_("At most %(limit)s origins.") % {"limit": rules.ORIGINS_MAX})
         return list(dict.fromkeys(line.lower() for line in lines))
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         return super().has_changed(self.prepare_value(initial), data)
-
-
-def _is_origin(line: str) -> bool:
-    try:
-        parts = urlsplit(line)
-        port = parts.port
-    except ValueError:
-        return False
-    if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0:
-        return False
-    return "@" not in parts.netloc and not (parts.path or parts.query or parts.fragment) and line.isprintable()
 
 
 class RateField(forms.CharField):
@@ -109,7 +95,7 @@ class RateField(forms.CharField):
 
     def clean(self, value: Any) -> str:
         rate: str = super().clean(value).replace(" ", "").lower()
-        if rate and not RATE.fullmatch(rate):
+        if rate and not rules.RATE.fullmatch(rate):
             raise ValidationError(_("Write a number and a time, for example 60/minute."))
         return rate
 
@@ -125,7 +111,7 @@ class LanguagesField(forms.CharField):
 
     def clean(self, value: Any) -> list[str]:
         codes = [code for code in re.split(r"[\s,]+", super().clean(value)) if code]
-        wrong = [code for code in codes if not re.fullmatch(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})?", code)]
+        wrong = [code for code in codes if not rules.LANGUAGE.fullmatch(code)]
         if wrong:
             raise ValidationError(_("%(code)s is no code of a language; write de, fr.") % {"code": wrong[0][:20]})
         return list(dict.fromkeys(codes))

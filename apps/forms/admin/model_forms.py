@@ -1,33 +1,23 @@
 """The forms of the admin's pages: a form's own settings, and the rows of its draft."""
 
-import re
+import json
 from collections.abc import Iterator
 from typing import Any
 
-import phonenumbers
 from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.models import BaseInlineFormSet
 from django.utils.functional import cached_property
 from django.utils.html import format_html_join
 from django.utils.safestring import mark_safe
-from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.forms import fields
 from apps.forms.admin.inputs import LanguagesField, OriginsField, RateField, SettingsField, TextField
 from apps.forms.models import Field, Form
+from apps.forms.rules import EXAMPLES, RATES, STEP, free_slug, is_region, key_from, numbered, published_problem
 from apps.orgs.theme import Select, TextInput
-
-RATES = ("per_address", "per_key", "per_form")
-EXAMPLES = {
-    "single_choice": '{"choices": ["Red", "Green"]}',
-    "dropdown": '{"choices": ["Red", "Green"]}',
-    "multiple_choice": '{"choices": ["Red", "Green"]}',
-    "consent": '{"text": "I agree that ..."}',
-}
-STEP = 10  # between positions, so that a number in between moves a row
 
 
 class FormForm(forms.ModelForm[Form]):
@@ -85,7 +75,7 @@ class FormForm(forms.ModelForm[Form]):
 
     def clean_region(self) -> str:
         region: str = self.cleaned_data["region"].upper()
-        if region and region not in phonenumbers.SUPPORTED_REGIONS:
+        if region and not is_region(region):
             raise ValidationError(_("Write the two letters of a country, as IN or DE."))
         return region
 
@@ -95,20 +85,14 @@ class FormForm(forms.ModelForm[Form]):
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
-        if not cleaned.get("slug") and cleaned.get("title"):
-            cleaned["slug"] = self._free_slug(cleaned)
+        organization = getattr(cleaned.get("organization"), "pk", self.instance.organization_id)
+        if not cleaned.get("slug") and cleaned.get("title") and organization:
+            cleaned["slug"] = free_slug(organization, cleaned["title"])
         if cleaned.get("ending_text") and not cleaned.get("ending_title"):
             self.add_error("ending_title", _("Write the heading too."))
         self.instance.settings = self._settings(cleaned)
         self.instance.rates = {name: cleaned[name] for name in RATES if cleaned.get(name)}
         return cleaned
-
-    def _free_slug(self, cleaned: dict[str, Any]) -> str:
-        organization = cleaned.get("organization") or self.instance.organization
-        base = slugify(cleaned["title"])[:60] or "form"
-        similar = Form.objects.filter(organization=organization, slug__startswith=base)
-        taken = set(similar.values_list("slug", flat=True))
-        return next(slug for slug in _numbered(base, "-") if slug not in taken)
 
     def _settings(self, cleaned: dict[str, Any]) -> dict[str, Any]:
         ending = {"title": cleaned.get("ending_title"), "text": cleaned.get("ending_text")}
@@ -161,20 +145,16 @@ class FieldForm(forms.ModelForm[Field]):
         if name in fields.TYPES and "settings" in cleaned:
             found = [f"{path}: {message}" for path, message in fields.get(name).problems(cleaned["settings"])]
             if found and name in EXAMPLES and not cleaned["settings"]:
-                found.append(_("For example: %(example)s") % {"example": EXAMPLES[name]})
+                found.append(_("For example: %(example)s") % {"example": json.dumps(EXAMPLES[name])})
             for message in found:
                 self.add_error("settings", message)
         return cleaned
 
     def _check_published(self, cleaned: dict[str, Any]) -> None:
         was = self.initial.get("key") if self.instance.pk else None
-        published = self.owner.keys
         key, name = cleaned.get("key"), cleaned.get("type")
-        if was in published and key and key != was:
-            self.add_error("key", _("%(key)s is published and stays; add a new question instead.") % {"key": was})
-        elif key in published and published[key] != name and fields.get(str(name)).answerable:
-            facts = {"key": key, "type": fields.get(published[key]).label}
-            self.add_error("key", _("%(key)s was published as %(type)s; take another key.") % facts)
+        if problem := published_problem(self.owner.keys, was, key, str(name)):
+            self.add_error("key", problem)
 
 
 class FieldFormSet(BaseInlineFormSet[Any, Any, Any]):
@@ -212,7 +192,7 @@ class FieldFormSet(BaseInlineFormSet[Any, Any, Any]):
         for form in kept:
             if not form.cleaned_data.get("key") and "key" not in form.errors:
                 base = key_from(form.cleaned_data.get("label")) or form.cleaned_data.get("type", "field")
-                key = next(key for key in _numbered(base, "_") if key not in taken)
+                key = next(key for key in numbered(base, "_") if key not in taken)
                 taken.add(key)
                 form.cleaned_data["key"] = form.instance.key = key
                 form.changed_data.append("key")
@@ -236,18 +216,6 @@ def _inside_themselves(kept: list[FieldForm]) -> Iterator[FieldForm]:
             parent = parents.get(parent.pk)
         if parent is not None and parent.pk == form.instance.pk:
             yield form
-
-
-def key_from(label: Any) -> str:
-    """first_name from "First name?"; empty if nothing in the label can be in a key."""
-    words = label if isinstance(label, str) else next(iter(label.values()), "") if label else ""
-    key = re.sub(r"[^a-z0-9]+", "_", slugify(words).replace("-", "_")).strip("_")
-    return re.sub(r"\A[^a-z]+", "", key)[:50].strip("_")
-
-
-def _numbered(base: str, joint: str) -> Iterator[str]:
-    yield base
-    yield from (f"{base}{joint}{number}" for number in range(2, 10_000))
 
 
 def settings_help(name: str) -> str:

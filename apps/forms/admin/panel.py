@@ -34,13 +34,13 @@ def context(form: Form, request: HttpRequest) -> dict[str, Any]:
         "form_versions": form.versions.select_related("published_by")[:VERSIONS_SHOWN],
         "form_address": address(form, request),
         "form_curl": curl(form, request),
+        "form_hosted": "" if form.key_required else f"{_base(request)}/f/{form.public_id}/",
         "form_page": address(form, request).replace("/submissions", "/schema"),
     }
 
 
 def address(form: Form, request: HttpRequest) -> str:
-    base = getattr(settings, "PUBLIC_URL", "") or request.build_absolute_uri("/").rstrip("/")
-    return f"{base}/api/v1/forms/{form.public_id}/submissions"
+    return f"{_base(request)}/api/v1/forms/{form.public_id}/submissions"
 
 
 def curl(form: Form, request: HttpRequest) -> str:
@@ -55,6 +55,11 @@ def curl(form: Form, request: HttpRequest) -> str:
         lines.append("-H 'Authorization: Bearer YOUR_API_KEY'")
     lines += ["-H 'Content-Type: application/json'", f"-d {shlex.quote(answers)}"]
     return " \\\n  ".join(lines)
+
+
+def _base(request: HttpRequest) -> str:
+    base: str = getattr(settings, "PUBLIC_URL", "") or request.build_absolute_uri("/").rstrip("/")
+    return base
 
 
 def _shown(problem: Problem, draft: definition.Draft, rows: list[Field]) -> Shown:

@@ -11,6 +11,7 @@ from rest_framework.views import APIView
 
 from apps.forms import published, schema
 from apps.forms.published import PublishedForm
+from apps.orgs.api.openapi import WORDS, problem_responses
 from formhub.core.problem import Problem
 
 CORS = {"Access-Control-Allow-Origin": "*"}
@@ -44,7 +45,7 @@ class SchemaView(APIView):
         ),
         responses={
             200: OpenApiResponse(dict, examples=[OpenApiExample("Student data", EXAMPLE)]),
-            404: OpenApiResponse(description="No published form has this name."),
+            **problem_responses((404, 500, 503), WORDS | {404: "No published form has this name."}),
         },
     )
     def get(self, request: Request, form: str) -> Response:

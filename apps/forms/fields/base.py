@@ -61,7 +61,8 @@ class FieldType:
     """The interface of a type. A subclass names itself and overrides what differs.
 
     `settings` maps each setting to its JSON Schema with "title", "description" and "default" (absent: not set).
-    `accessibility` says how the input's markup serves people who use assistive technology.
+    `accessibility` says how the input's markup serves people who use assistive technology. `grouped`: the answer is
+    given with several inputs in a fieldset. `prefillable`: an address may bring an answer along.
     """
 
     name: ClassVar[str]
@@ -69,6 +70,8 @@ class FieldType:
     answerable: ClassVar[bool] = True
     container: ClassVar[bool] = False
     kind: ClassVar[Kind] = Kind.TEXT
+    grouped: ClassVar[bool] = False
+    prefillable: ClassVar[bool] = True
     settings: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     accessibility: ClassVar[str] = "A label tied to its input; hint and error are named by aria-describedby."
 
@@ -129,6 +132,10 @@ class FieldType:
     def sample(self, settings: Settings, region: str) -> Any:
         """A clean value that the settings allow, for examples and tests."""
         raise TypeError(f"{self.name} takes no answer")
+
+    def rule(self, settings: Settings) -> str:
+        """What an answer has to fit, in words for the hint; empty where that need not be said."""
+        return ""
 
     @property
     def template(self) -> str:

@@ -108,7 +108,13 @@ class ChoiceType(FieldType):
         own = next((item for item in chosen if item not in known and item != OTHER), "")
         return {
             "choices": [
-                {"value": choice, "label": label, "chosen": choice in chosen} for choice, label in known.items()
+                {
+                    "value": choice.value,
+                    "label": known[choice.value],
+                    "chosen": choice.value in chosen,
+                    "exclusive": choice.exclusive,
+                }
+                for choice in choices(settings)
             ],
             "other": settings["other"],
             "other_value": OTHER,

@@ -25,6 +25,8 @@ class Consent(FieldType):
     name = "consent"
     label = gettext_lazy("Consent")
     kind = Kind.CHOICE
+    grouped = True
+    prefillable = False  # a box that somebody else has ticked is no consent
     settings = {
         "text": {
             **TEXT,

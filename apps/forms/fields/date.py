@@ -58,6 +58,14 @@ class Date(FieldType):
 
         return clean
 
+    def rule(self, settings: Settings) -> str:
+        facts = {name: _spoken(settings[name]) for name in ("min", "max") if name in settings}
+        if len(facts) == 2:
+            return _("From %(min)s to %(max)s.") % facts
+        if "min" in facts:
+            return _("Not before %(min)s.") % facts
+        return _("Not after %(max)s.") % facts if facts else ""
+
     def display(self, settings: Settings, value: Any, language: str) -> str:
         try:
             return date_format(date.fromisoformat(value)) if value else ""
@@ -89,6 +97,10 @@ def limit(setting: str, offset: timedelta) -> date:
     if relative is None:
         return date.fromisoformat(setting)
     return (datetime.now(UTC) + offset).date() + timedelta(days=int(relative[1] or 0))
+
+
+def _spoken(setting: str) -> str:
+    return _("today") if setting == "today" else date_format(limit(setting, timedelta()))
 
 
 def _exists(setting: str | None) -> bool:

@@ -8,4 +8,5 @@ class Dropdown(SingleChoice):
 
     name = "dropdown"
     label = gettext_lazy("Dropdown")
+    grouped = False
     accessibility = "A select tied to its label; the first, empty entry asks to choose, so that nothing is preset."

@@ -5,7 +5,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 
-from apps.forms.fields.base import Cleaner, Element, FieldType, Refused, Settings, plain_text
+from apps.forms.fields.base import Cleaner, FieldType, Refused, Settings, plain_text
 
 LONGEST = 254  # RFC 5321, as email-validator counts it
 # Addresses that need no look-up in tables of Unicode: email-validator takes them as they are, domain in small letters.
@@ -31,9 +31,6 @@ class Email(FieldType):
 
     def sample(self, settings: Settings, region: str) -> str:
         return "someone@example.org"
-
-    def context(self, element: Element, value: Any, language: str) -> dict[str, Any]:
-        return {"max_length": LONGEST}
 
 
 def clean(value: Any) -> str | None:

@@ -14,6 +14,7 @@ class MultipleChoice(ChoiceType):
 
     name = "multiple_choice"
     label = gettext_lazy("Multiple choice")
+    grouped = True
     kind = Kind.CHOICES
     settings = {
         **ChoiceType.settings,
@@ -60,6 +61,17 @@ class MultipleChoice(ChoiceType):
             return answers or None
 
         return clean
+
+    def rule(self, settings: Settings) -> str:
+        least, most = settings["min"], settings.get("max")
+        facts = {"least": least, "most": most}
+        if least and least == most:
+            return _("Choose %(least)s.") % facts
+        if least and most:
+            return _("Choose %(least)s to %(most)s.") % facts
+        if least:
+            return _("Choose at least %(least)s.") % facts
+        return _("Choose at most %(most)s.") % facts if most else _("Choose all that apply.")
 
     def csv(self, value: Any) -> Any:
         return "; ".join(value) if isinstance(value, list) else value

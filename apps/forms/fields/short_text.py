@@ -7,6 +7,12 @@ from django.utils.translation import gettext_lazy
 
 from apps.forms.fields.base import Cleaner, Element, FieldType, Refused, Settings, plain_text
 
+# The tokens of HTML that let a browser fill in what it knows about the person (WCAG 1.3.5), save those of other types.
+AUTOCOMPLETE = (
+    *("name", "honorific-prefix", "given-name", "additional-name", "family-name", "honorific-suffix", "nickname"),
+    *("organization", "organization-title", "street-address", "address-line1", "address-line2", "address-line3"),
+    *("address-level1", "address-level2", "address-level3", "postal-code", "country", "country-name", "language"),
+)
 # RE2 takes time linear in the text, whatever the pattern; this bounds what compiling one may take.
 PATTERN_MEMORY_BYTES = 1_000_000
 
@@ -48,6 +54,11 @@ class ShortText(FieldType):
             "maxLength": 200,
             "title": "Example",
             "description": "An answer that fits; shown when one does not. A pattern needs it.",
+        },
+        "autocomplete": {
+            "enum": list(AUTOCOMPLETE),
+            "title": "Filled in by browsers",
+            "description": "What of a person is asked, as name or postal-code: browsers then offer to fill it in.",
         },
     }
 

@@ -12,6 +12,7 @@ class SingleChoice(ChoiceType):
 
     name = "single_choice"
     label = gettext_lazy("Single choice")
+    grouped = True
 
     def schema(self, settings: Settings) -> dict[str, Any]:
         return self.item_schema(settings)

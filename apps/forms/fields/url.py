@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apps.forms.fields.base import Cleaner, Element, FieldType, Refused, Settings, plain_text
+from apps.forms.fields.base import Cleaner, FieldType, Refused, Settings, plain_text
 
 LONGEST = 2_048
 UNFIT = re.compile(r"[\s\x00-\x20\x7f\\<>\"]")
@@ -26,9 +26,6 @@ class Url(FieldType):
 
     def sample(self, settings: Settings, region: str) -> str:
         return "https://example.org/page"
-
-    def context(self, element: Element, value: Any, language: str) -> dict[str, Any]:
-        return {"max_length": LONGEST}
 
 
 def clean(value: Any) -> str | None:

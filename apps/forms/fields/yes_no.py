@@ -14,6 +14,7 @@ class YesNo(FieldType):
     name = "yes_no"
     label = gettext_lazy("Yes or no")
     kind = Kind.BOOLEAN
+    grouped = True
     settings = {
         "yes_label": {**TEXT, "title": "Word for yes", "description": "Shown instead of Yes."},
         "no_label": {**TEXT, "title": "Word for no", "description": "Shown instead of No."},

@@ -7,8 +7,8 @@ from django.test import Client
 from django.urls import reverse
 
 from apps.forms import definition
-from apps.forms.admin.model_forms import key_from
 from apps.forms.models import Field, Form
+from apps.forms.rules import key_from
 from apps.forms.tests.documents import a_document, a_question
 from apps.orgs.models import AuditEntry, Membership, Organization, Role, User
 

@@ -1,5 +1,6 @@
-"""The words and examples of the submit operation in the OpenAPI document."""
+"""The words and examples of submitting, one and many, in the OpenAPI document."""
 
+import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -9,7 +10,7 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRespo
 View = TypeVar("View", bound=Callable[..., Any])
 
 ANSWERS = {"type": "object", "additionalProperties": True, "description": "Answers by the keys of the form's fields."}
-ACCEPTED = {
+ACCEPTED: dict[str, Any] = {
     "type": "object",
     "required": ["id", "form", "version", "accepted_at", "status_url"],
     "properties": {
@@ -30,7 +31,7 @@ FIELD_ERROR = {
         "params": {"type": "object", "additionalProperties": True},
     },
 }
-PROBLEM = {
+PROBLEM: dict[str, Any] = {
     "type": "object",
     "required": ["type", "title", "status", "detail", "code"],
     "properties": {
@@ -64,6 +65,7 @@ _ANSWERED = {
     "accepted_at": "2026-11-03T09:14:07.512345Z",
     "status_url": "https://forms.example.org/r/AZChssPUfl-KmwwdLj9KWw.w7Xb2k/",
 }
+_ANSWERED_IN_BATCH = {"status": 202, **_ANSWERED}
 _WRONG = {
     "type": "about:blank",
     "title": "Some answers need a change",
@@ -81,6 +83,32 @@ _WRONG = {
 }
 
 
+_FORM = OpenApiParameter("form", OpenApiTypes.STR, OpenApiParameter.PATH, description="Public id or organization~slug.")
+# What a batch as a whole may be refused for; all else is an answer to one submission.
+_BATCH_REFUSALS = {
+    **{status: _REFUSALS[status] for status in (400, 401, 403, 404, 415, 429, 503)},
+    413: "The batch has more bytes or submissions than are taken.",
+    422: "An Idempotency-Key header was sent: each submission of a batch has its own `_key`.",
+}
+_ONE_OF_A_BATCH = {
+    "oneOf": [
+        {
+            **ACCEPTED,
+            "required": ["status", *ACCEPTED["required"]],
+            "properties": {"status": {"const": 202}, **ACCEPTED["properties"]},
+        },
+        {
+            **PROBLEM,
+            "properties": {
+                **PROBLEM["properties"],
+                "status": {"type": "integer", "minimum": 400},
+                "retry_after": {"type": "integer", "description": "Seconds, as in a Retry-After header."},
+            },
+        },
+    ]
+}
+
+
 def document_submit(view: View) -> View:
     decorate: Callable[[View], View] = extend_schema(
         operation_id="submit",
@@ -91,9 +119,7 @@ def document_submit(view: View) -> View:
             "`_key`."
         ),
         parameters=[
-            OpenApiParameter(
-                "form", OpenApiTypes.STR, OpenApiParameter.PATH, description="Public id or organization~slug."
-            ),
+            _FORM,
             OpenApiParameter(
                 "Idempotency-Key",
                 OpenApiTypes.STR,
@@ -110,10 +136,7 @@ def document_submit(view: View) -> View:
         responses={
             (202, "application/json"): OpenApiResponse(ACCEPTED, "Stored; it will be delivered."),
             303: OpenApiResponse(description="Stored; the browser is sent on."),
-            **{
-                (status, "application/problem+json"): OpenApiResponse(PROBLEM, text)
-                for status, text in _REFUSALS.items()
-            },
+            **_problems(_REFUSALS),
         },
         examples=[
             OpenApiExample("Answers", _SENT, request_only=True, media_type="application/json"),
@@ -128,3 +151,58 @@ def document_submit(view: View) -> View:
         ],
     )
     return decorate(view)
+
+
+def document_batch(view: View) -> View:
+    lines = f"{_line(_SENT | {'_key': 'k-1'})}{_line({'name': 'Bob', '_key': 'k-2'})}"
+    answered = f"{_line(_ANSWERED_IN_BATCH)}{_line(_WRONG)}"
+    decorate: Callable[[View], View] = extend_schema(
+        operation_id="submit_batch",
+        summary="Submit many answers",
+        description=(
+            "Up to 1,000 submissions or 5 MiB, as NDJSON (one object a line; blank lines are passed over) or as a JSON "
+            "array. Each is taken or refused by itself and counts against the limits by itself. The answer comes in "
+            "the same encoding with one entry for each submission, in order: the body of its 202, or its problem, both "
+            "with `status`. `_key` is a submission's idempotency key; the same key twice is one submission."
+        ),
+        parameters=[_FORM],
+        request={
+            "application/x-ndjson": {"type": "string", "description": "One object of answers a line."},
+            "application/json": {"type": "array", "items": ANSWERS, "minItems": 1, "maxItems": 1000},
+        },
+        responses={
+            (200, "application/x-ndjson"): OpenApiResponse({"type": "string"}, "An answer for each submission."),
+            (200, "application/json"): OpenApiResponse({"type": "array", "items": _ONE_OF_A_BATCH}),
+            **_problems(_BATCH_REFUSALS),
+        },
+        examples=[
+            OpenApiExample("NDJSON", lines, request_only=True, media_type="application/x-ndjson"),
+            OpenApiExample("Array", [_SENT], request_only=True, media_type="application/json"),
+            OpenApiExample(
+                "Answers to NDJSON",
+                answered,
+                response_only=True,
+                status_codes=["200"],
+                media_type="application/x-ndjson",
+            ),
+            OpenApiExample(
+                "Answers to an array",
+                [_ANSWERED_IN_BATCH],
+                response_only=True,
+                status_codes=["200"],
+                media_type="application/json",
+            ),
+        ],
+    )
+    return decorate(view)
+
+
+def _problems(refusals: dict[int, str]) -> dict[tuple[int, str], OpenApiResponse]:
+    return {
+        (status, "application/problem+json"): OpenApiResponse(PROBLEM, text)
+        for status, text in sorted(refusals.items())
+    }
+
+
+def _line(value: dict[str, Any]) -> str:
+    return json.dumps(value) + "\n"

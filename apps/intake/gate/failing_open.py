@@ -11,6 +11,7 @@ from formhub.core.metrics import FAILED_OPEN
 
 # After a failure nobody waits for Redis for so long, save for one caller who then finds out.
 SKIP_SECONDS = 5.0
+CHECKS = THROTTLE, IDEMPOTENCY = "throttle", "idempotency"
 logger = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
@@ -21,13 +22,15 @@ class FailingOpen:
     def __init__(self, gate: Gate, clock: Clock | None = None) -> None:
         self.gate = gate
         self._breaker = Breaker(SKIP_SECONDS, clock or SystemClock())
+        for check in CHECKS:
+            FAILED_OPEN.labels(check)  # told as 0 before the first, or nobody would see it rise
 
     def enter(self, limits: Sequence[Limit], claim: Claim | None) -> Entry:
         entry = self._ask(lambda: self.gate.enter(limits, claim))
         if entry is None:
-            FAILED_OPEN.labels("throttle").inc()
+            FAILED_OPEN.labels(THROTTLE).inc()
             if claim:
-                FAILED_OPEN.labels("idempotency").inc()
+                FAILED_OPEN.labels(IDEMPOTENCY).inc()
         return entry or Entry()
 
     def settle(self, claim: Claim, answer: str) -> None:

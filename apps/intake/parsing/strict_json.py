@@ -46,7 +46,7 @@ def parse(body: bytes) -> dict[str, Any]:
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise _unreadable(body, error) from None
+        raise unreadable(body, error) from None
     if type(value) is not dict:
         raise refusal("not_an_object", "The body must be a JSON object of field keys and answers.")
     if broken := _broken_rule(body, value):
@@ -164,7 +164,8 @@ class _Walk:
         return None
 
 
-def _unreadable(body: bytes, error: orjson.JSONDecodeError) -> Problem:
+def unreadable(body: bytes, error: orjson.JSONDecodeError) -> Problem:
+    """What is wrong, and where, with bytes that are no JSON."""
     try:
         text = body.decode()
     except UnicodeDecodeError as invalid:

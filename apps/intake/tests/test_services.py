@@ -4,7 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 from uuid import uuid4
 
 import orjson
@@ -15,19 +15,29 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kafka import KafkaConsumer, TopicPartition
 
+from apps.forms import definition as form_definition
+from apps.forms import published
+from apps.forms.models import Form
 from apps.intake import process
 from apps.intake.accept import accept
 from apps.intake.commit import Bounds, Committer
 from apps.intake.gate.base import Gate
 from apps.intake.gate.failing_open import FailingOpen
 from apps.intake.gate.redis import RedisGate
+from apps.intake.parsing import reserved
+from apps.intake.parsing.body import Content
+from apps.intake.parsing.reserved import Payload
 from apps.intake.parsing.strict_json import parse
 from apps.intake.tests.conftest import Forms
-from apps.intake.tests.forms import a_form
+from apps.intake.tests.forms import DEFINITION, a_form
+from apps.intake.tests.test_batch import answers
+from apps.intake.tests.test_batch import send as send_batch
+from apps.intake.tests.test_form_page import GOOD, Shown, opened, send
 from apps.intake.tests.test_gate import GatePromises
 from apps.intake.tests.test_strict_json import DOCUMENTS
 from apps.intake.tests.test_submit import post
 from apps.intake.ticket import NotCommittedError
+from apps.orgs.models import Organization
 from formhub.core.envelope import Envelope, decode
 from formhub.core.problem import Problem
 from formhub.core.stream.kafka import KafkaPublisher, TopicSettings, ensure_topic
@@ -189,6 +199,131 @@ def answered_202(client: Client) -> Any:
     response = post(client, Idempotency_Key="k-1")
     assert response.status_code == 202
     return response
+
+
+class TestFormPage:
+    @pytest.mark.usefixtures("redis_gate")
+    def test_clicks_at_the_same_time_are_one_record(self, client: Client, log: Log) -> None:
+        page = opened(client)
+        answers: list[Any] = []
+        clicks = [threading.Thread(target=lambda: answers.append(send(Client(), page, GOOD))) for _ in range(6)]
+        for click in clicks:
+            click.start()
+        for click in clicks:
+            click.join()
+        last = eventually(lambda: sent_on(client, page))
+
+        (envelope,) = log.envelopes()
+        assert envelope.answers == {"name": "Ada", "age": 36}
+        assert {answer["Location"] for answer in answers if answer.status_code == 303} <= {last["Location"]}
+        assert {answer.status_code for answer in answers} <= {303, 503}
+
+    @pytest.mark.usefixtures("redis_gate")
+    def test_a_silent_broker_keeps_the_answers_and_the_same_page_is_taken_once_it_is_back(
+        self, client: Client, kafka_service: Any, log: Log
+    ) -> None:
+        page = opened(client)
+        kafka_service.pause()
+        try:
+            started = time.monotonic()
+            refused = send(client, page, GOOD)
+            seconds = time.monotonic() - started
+        finally:
+            kafka_service.resume()
+        again = Shown(refused)
+
+        assert refused.status_code == 503
+        assert seconds < BUDGET
+        assert {"name": "Ada", "age": "36", "_key": page.key}.items() <= dict(again.sends).items()
+        eventually(lambda: sent_on(client, again))
+        assert len({envelope.id for envelope in log.envelopes()}) == 1
+
+    @pytest.mark.django_db
+    @pytest.mark.usefixtures("committer", "redis_gate")
+    def test_a_form_seen_lately_is_shown_and_taken_without_the_database(
+        self, django_assert_num_queries: Any, log: Log
+    ) -> None:
+        organization = Organization.objects.create(name="Acme", slug="acme")
+        form = Form.objects.create(organization=organization, title="Student data", slug="student-data")
+        form_definition.load(form, DEFINITION)
+        form_definition.publish(form)
+        visitor = Client()
+        address = f"/f/{form.public_id}/"
+        page = opened(visitor, address)
+
+        with django_assert_num_queries(0):
+            opened(visitor, address)
+            ending = visitor.get(send(visitor, page, GOOD)["Location"])
+        published.clear()
+        assert ending.status_code == 200
+        assert [envelope.form for envelope in log.envelopes()] == [form.pk]
+
+
+def sent_on(client: Client, page: Shown) -> Any:
+    response = send(client, page, GOOD)
+    assert response.status_code == 303
+    return response
+
+
+class TestBatch:
+    LINES: ClassVar = [{"name": "Ada", "age": number % 100, "_key": f"k-{number}"} for number in range(300)]
+
+    @pytest.fixture(autouse=True)
+    def generous(self, forms: Forms) -> None:
+        forms.put(rates={"per_address": "100000/minute"})
+
+    @pytest.mark.usefixtures("redis_gate")
+    def test_a_batch_lies_in_the_log_as_it_was_sent(self, client: Client, log: Log) -> None:
+        found = answers(send_batch(client, self.LINES))
+
+        assert {answer["status"] for answer in found} == {202}
+        assert [str(envelope.id) for envelope in log.envelopes()] == [answer["id"] for answer in found]
+        assert answers(send_batch(client, self.LINES)) == found
+        assert len(log.envelopes()) == len(found)
+
+    @pytest.mark.usefixtures("redis_gate")
+    def test_a_broker_that_goes_away_in_the_middle_refuses_what_it_has_not_got(
+        self, client: Client, kafka_service: Any, log: Log, committer: Committer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        half = len(self.LINES) // 2
+        lines = iter(range(len(self.LINES)))
+
+        def split(content: Content) -> Payload:
+            if next(lines) == half:
+                wait_until(lambda: committer.pending == 0)
+                kafka_service.pause()
+            return split_as_ever(content)
+
+        split_as_ever = reserved.split
+        try:
+            with monkeypatch.context() as patch:
+                patch.setattr(reserved, "split", split)
+                started = time.monotonic()
+                first = answers(send_batch(client, self.LINES))
+                seconds = time.monotonic() - started
+        finally:
+            kafka_service.resume()
+
+        assert [answer["status"] for answer in first] == [202] * half + [503] * half
+        assert seconds < 10
+        second = eventually(lambda: all_accepted(client, self.LINES))
+        assert second[:half] == first[:half]
+        # What was silent may be in the log all the same: under the id that it got again.
+        assert {str(envelope.id) for envelope in log.envelopes()} == {answer["id"] for answer in second}
+        assert len({answer["id"] for answer in second}) == len(self.LINES)
+
+
+def all_accepted(client: Client, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    found = answers(send_batch(client, lines))
+    assert {answer["status"] for answer in found} == {202}
+    return found
+
+
+def wait_until(done: Callable[[], bool]) -> None:
+    until = time.monotonic() + BACK_AGAIN
+    while not done():
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 @pytest.mark.usefixtures("redis_gate")

@@ -1,0 +1,198 @@
+"""One submission, step by step, whichever way it came in. The order is part of the interface:
+
+form, key, body, limits and idempotency record, then whether the form is open, its version, the answers, the log. So
+whoever was accepted hears "accepted" again, even after the form was closed or changed.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from django.conf import settings
+from django.db import Error
+from django.http import HttpRequest
+
+from apps.forms import published
+from apps.forms.published import PublishedForm
+from apps.forms.schema import AnswersRefused
+from apps.intake import idempotency, process, receipts, throttle
+from apps.intake.accept import Accepted, Pending, accept
+from apps.intake.gate.base import Claim, Entry
+from apps.intake.parsing.reserved import Payload
+from apps.intake.ticket import RETRY_SECONDS, NotCommittedError
+from apps.orgs.keys import KeyGrant
+from formhub.core import logs
+from formhub.core.clock import Clock, SystemClock
+from formhub.core.ids import canonical
+from formhub.core.metrics import ACCEPTED
+from formhub.core.problem import Problem
+from formhub.core.requests import client_address
+
+READ = "read"
+# How long whoever waits for a first try to end lets the record rest between two looks.
+LOOK_SECONDS = 0.1
+_ACCEPTED = ACCEPTED.labels("kafka")
+
+
+def find_form(name: str) -> PublishedForm:
+    """Raises Problem 404, and 503 where only the database could tell."""
+    try:
+        form = published.by_name(name)
+    except Error as error:
+        # Only for a form that this process has not seen for minutes: the others are remembered.
+        raise not_looked_up() from error
+    if form is None:
+        raise Problem(404, "not_found", "There is no published form at this address.")
+    return form
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who submits: with which key if any, from which network address, and under which base address they reached us."""
+
+    grant: KeyGrant | None
+    address: str
+    base: str
+
+    @classmethod
+    def of(cls, request: HttpRequest, grant: KeyGrant | None = None) -> "Caller":
+        base = settings.PUBLIC_URL or f"{request.scheme}://{request.get_host()}"
+        return cls(grant, client_address(request), base)
+
+
+class Attempt:
+    """Steps in their order: `enter`, `replayed`, `send`, then `accepted` with the receipt, or `withdraw`."""
+
+    def __init__(self, form: PublishedForm, caller: Caller) -> None:
+        logs.bind(form=form.id)
+        self.form = form
+        self.caller = caller
+        self.payload = Payload({})
+        self.parsed = b""
+        self.claim: Claim | None = None
+        self.entry = Entry()
+
+    def enter(self, read: Callable[[], Payload]) -> None:
+        """Read what was sent and pass the gate. Raises Problem."""
+        try:
+            self._take(read())
+        except Problem:
+            # Unusable bodies count as well, or they were a way around the limits.
+            self._pass_gate()
+            raise
+        self._pass_gate()
+
+    def wait_for_first(self, seconds: float, clock: Clock | None = None) -> None:
+        """Let a first try that still runs, with the same key and answers, come to its end."""
+        clock = clock or SystemClock()
+        until = clock.monotonic() + seconds
+        while self.claim and idempotency.still_running(self.entry, self.claim) and clock.monotonic() < until:
+            clock.sleep(LOOK_SECONDS)
+            # Without limits: this try was counted. Should the first be refused meanwhile, the key becomes ours.
+            again = process.gate().enter((), self.claim)
+            self.entry = dataclasses.replace(self.entry, held=again.held)
+
+    def replayed(self) -> dict[str, Any] | None:
+        """The answer given before if this is a repetition. Raises Problem 409, 422."""
+        answer = idempotency.check(self.entry, self.claim) if self.claim else None
+        if answer is None:
+            return None
+        body: dict[str, Any] = orjson.loads(answer)
+        return body
+
+    def send(self) -> Pending:
+        """Raises Problem, NotCommittedError."""
+        if self.form.closed:
+            raise Problem(410, "form_closed", self.form.closed_text or "This form is closed.")
+        try:
+            answers = self.form.compiled.clean(self.payload.answers)
+        except AnswersRefused as refused:
+            errors = [error.as_json() for error in refused.errors]
+            raise Problem(422, "answers_refused", "Some answers need a change.", errors=errors) from None
+        pending = accept(self.form, answers, key=self.payload.key, parsed=self.parsed, meta=self._meta())
+        logs.bind(submission=pending.id)
+        return pending
+
+    def accepted(self, accepted: Accepted) -> dict[str, Any]:
+        """Keep the answer for repetitions, and give it."""
+        _ACCEPTED.inc()
+        body = {
+            "id": str(accepted.id),
+            "form": self.form.public_id,
+            "version": accepted.version,
+            "accepted_at": accepted.accepted_at.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            "status_url": self._status_url(accepted.id, accepted.accepted_at),
+        }
+        if self.claim:
+            process.gate().settle(self.claim, orjson.dumps(body).decode())
+        return body
+
+    def withdraw(self) -> None:
+        """Leave no record, so that the corrected body may use the same key."""
+        if self.claim:
+            process.gate().release(self.claim)
+
+    def finish(self) -> dict[str, Any]:
+        """Send, wait for the receipt, and give the answer. Raises Problem, NotCommittedError."""
+        try:
+            accepted = self.send().result()
+        except Exception:
+            self.withdraw()
+            raise
+        return self.accepted(accepted)
+
+    def _take(self, payload: Payload) -> None:
+        self.payload = payload
+        if payload.key:
+            self.parsed = canonical(payload.answers)
+            self.claim = idempotency.claim(self.form, payload.key, self.parsed)
+
+    def _pass_gate(self) -> None:
+        limits = throttle.limits_of(self.form, self.caller.grant, self.caller.address)
+        self.entry = process.gate().enter(limits, self.claim)
+        throttle.check(self.entry)
+
+    def _meta(self) -> dict[str, Any]:
+        meta = dict(self.payload.meta)
+        if self.payload.locale:
+            meta["locale"] = self.payload.locale
+        if self.payload.version not in (None, self.form.version):
+            meta["page_version"] = self.payload.version
+        return meta
+
+    def _status_url(self, id: UUID, accepted_at: datetime) -> str:
+        grant = self.caller.grant
+        if grant and grant.allows(READ):
+            return f"{self.caller.base}/api/v1/forms/{self.form.public_id}/submissions/{id}"
+        return f"{self.caller.base}/r/{receipts.issue(receipts.Receipt(self.form.id, id, accepted_at))}/"
+
+
+def receipt_of(form: PublishedForm, answer: Mapping[str, Any]) -> receipts.Receipt:
+    """The respondent's receipt for an answer given by `accepted`, whatever its status_url leads to."""
+    return receipts.Receipt(form.id, UUID(answer["id"]), datetime.fromisoformat(answer["accepted_at"]))
+
+
+def as_problem(error: Exception) -> Problem | None:
+    """What a failure on the way means for whoever sent the answers; None for a defect."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, NotCommittedError):
+        return _unavailable(error)
+    return not_looked_up() if isinstance(error, Error) else None
+
+
+def not_looked_up() -> Problem:
+    detail = "The form cannot be looked up just now; nothing was kept. Send it again in a moment."
+    return Problem(503, "not_looked_up", detail, headers={"Retry-After": str(RETRY_SECONDS)})
+
+
+def _unavailable(error: NotCommittedError) -> Problem:
+    """503 for a submission without a receipt."""
+    detail = "The submission could not be stored just now. Send it again in a moment"
+    # It may lie in the log after all; with its key it would get the same id again and count once.
+    detail += ", with the same idempotency key if you used one." if error.ambiguous else "; nothing was kept."
+    return Problem(503, "not_stored", detail, headers={"Retry-After": str(RETRY_SECONDS)})

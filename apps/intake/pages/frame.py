@@ -1,0 +1,105 @@
+"""How a page was asked for, and what every answer with a page has in common."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+
+from csp.decorators import csp_replace
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.utils import translation
+
+from apps.forms.published import PublishedForm
+from apps.intake.attempt import find_form
+from apps.intake.pages import languages, words
+from apps.intake.pages.languages import Language
+from formhub.core.problem import Problem
+
+EMBED = "embed"
+# A form may be kept, with what was typed, for somebody who goes back to it; all else holds somebody's own affairs.
+FOR_GOING_BACK, NOWHERE = "private, no-cache", "private, no-store"
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?")
+Rest = ParamSpec("Rest")
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """In which language a page is shown, and whether inside a page of another site.
+
+    `origins`: the sites that may do so, none for all. `name`: the form's in the address.
+    """
+
+    request: HttpRequest
+    name: str
+    language: Language
+    embed: bool
+    origins: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, request: HttpRequest, name: str = "", form: PublishedForm | None = None) -> "Frame":
+        code = languages.chosen(request, form.definition["languages"]) if form else translation.get_language() or "en"
+        origins = form.allowed_origins if form else ()
+        return cls(request, name, languages.described(code), request.GET.get(EMBED) == "1", origins)
+
+    @property
+    def query(self) -> dict[str, str]:
+        """What the addresses of this visit's further pages carry on."""
+        asked = {languages.PARAMETER: self.language.code} if languages.PARAMETER in self.request.GET else {}
+        return asked | ({EMBED: "1"} if self.embed else {})
+
+    def respond(
+        self,
+        template: str,
+        context: Mapping[str, Any],
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        cache: str = NOWHERE,
+    ) -> HttpResponse:
+        # Without the request: what context processors bring is for people who sign in.
+        page = render_to_string(template, {"frame": self, **context})
+        response = HttpResponse(page, status=status, headers=dict(headers or {}))
+        response["Cache-Control"] = cache
+        response["Content-Language"] = self.language.code
+        response["Referrer-Policy"] = "no-referrer"
+        response["X-Robots-Tag"] = "noindex"
+        if self.embed:
+            response.xframe_options_exempt = True
+        return self._with_policy(response)
+
+    def refuse(self, problem: Problem, *, title: str = "", link: str = "") -> HttpResponse:
+        """A page that says why there is nothing to fill in. `title`: the form's; `link`: where to go instead."""
+        message = words.message(problem)
+        context = {"message": message, "form_title": title, "link": link}
+        return self.respond("intake/message.html", context, message.status, message.headers)
+
+    def _with_policy(self, response: HttpResponse) -> HttpResponse:
+        policy = {"form-action": ["'self'"], "frame-ancestors": self._ancestors()}
+        decorated: Any = csp_replace(policy)(lambda request: response)
+        framed: HttpResponse = decorated(self.request)
+        return framed
+
+    def _ancestors(self) -> list[str]:
+        if not self.embed:
+            return ["'self'"]
+        # What could be read as anything but an origin is none.
+        return [origin for origin in self.origins if _ORIGIN.fullmatch(origin)] or ["'none'" if self.origins else "*"]
+
+
+def for_form(
+    view: Callable[Concatenate[Frame, PublishedForm, Rest], HttpResponse],
+) -> Callable[..., HttpResponse]:
+    """A view of the form named in the address, in one of its languages; without a form, a page that says so."""
+
+    @wraps(view)
+    def wrapped(request: HttpRequest, form: str, *args: Rest.args, **kwargs: Rest.kwargs) -> HttpResponse:
+        try:
+            found = find_form(form)
+        except Problem as problem:
+            return Frame.of(request, form).refuse(problem)
+        frame = Frame.of(request, form, found)
+        with translation.override(frame.language.ours):
+            return view(frame, found, *args, **kwargs)
+
+    return wrapped
