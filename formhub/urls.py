@@ -4,17 +4,27 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from apps.console import health
+from apps.console import health, pages
+from apps.console.api import document
 from apps.console.status import StatusView
+from apps.orgs import pages as orgs_pages
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
+    path("api/v1/openapi.json", document.openapi, name="openapi"),
+    path("api/v1/docs/", document.docs, name="api-docs"),
+    path("api/v1/", include("apps.console.api.urls")),  # before the intake's: it adds reading to their address
     path("api/v1/", include("apps.intake.api.urls")),
     path("api/v1/", include("apps.forms.api.urls")),
+    path("api/v1/", include("apps.sinks.api.urls")),
+    path("api/v1/", include("apps.orgs.api.urls")),
     path("", include("apps.intake.urls")),
+    path("invitations/<str:token>/", orgs_pages.invitation, name="invitation"),
+    path("switch/", orgs_pages.switch, name="switch-organization"),
     path("livez", health.livez),
     path("readyz", health.readyz),
+    path("submissions/<str:form>/<uuid:id>/", pages.submission, name="submission"),
     path("status/", StatusView.as_view(), name="status"),
-    path("", include("django_prometheus.urls")),
+    path("metrics", health.metrics, name="metrics"),
 ]

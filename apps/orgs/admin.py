@@ -1,15 +1,17 @@
 """Organizations, members, keys and the audit trail in the admin."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin import RelatedOnlyFieldListFilter
-from django.contrib.auth.models import Group
 from django.contrib.auth.password_validation import validate_password
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -17,63 +19,30 @@ from django.utils.translation import ngettext
 
 from apps.orgs import access, audit, keys, members
 from apps.orgs.access import Right
-from apps.orgs.admin_base import OrgScopedAdmin
-from apps.orgs.models import ApiKey, AuditEntry, Membership, Organization, Role, User
+from apps.orgs.admin_base import OrgScopedAdmin, RequestForm, RequestFormAdmin
+from apps.orgs.admin_invitations import InvitationAdmin
+from apps.orgs.admin_trail import AuditEntryAdmin
+from apps.orgs.models import ApiKey, Membership, Organization, Role, User
 from apps.orgs.theme import ModelAdmin
 
-# Rights are memberships here, not Django's groups.
-if admin.site.is_registered(Group):
-    admin.site.unregister(Group)
-
-
-class RequestForm(forms.ModelForm[Any]):
-    """A form that knows who fills it in; an admin gives `request` by `get_form`."""
-
-    request: HttpRequest
+__all__ = ["ApiKeyAdmin", "AuditEntryAdmin", "InvitationAdmin", "MembershipAdmin", "OrganizationAdmin", "PersonAdmin"]
 
 
 class MembershipForm(RequestForm):
-    """A member is named by e-mail address: a chooser would show who else is on this installation."""
-
-    email = forms.EmailField(
-        label=_("e-mail address"), help_text=_("Somebody who is new here is added, and sets a password later.")
-    )
-
     class Meta:
         model = Membership
-        fields = ("organization", "role")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if self.instance.pk and "email" in self.fields:
-            self.fields["email"].initial = self.instance.user.email
-            self.fields["email"].disabled = True
+        fields = ("role",)
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
-        organization = self.instance.organization if self.instance.pk else cleaned.get("organization")
-        if organization is None or not cleaned.get("role"):
+        if not cleaned.get("role"):
             return cleaned
-        before = Membership.objects.filter(pk=self.instance.pk).first()
+        organization, before = self.instance.organization, Membership.objects.get(pk=self.instance.pk)
         after = Role(cleaned["role"])
-        members.check_role(access.actor(self.request), organization, Role(before.role) if before else None, after)
-        if before is not None and after != Role.OWNER:
+        members.check_role(access.actor(self.request), organization, Role(before.role), after)
+        if after != Role.OWNER:
             members.check_owner_stays(organization, before)
-        if before is None and organization.memberships.filter(user__email__iexact=cleaned.get("email", "")).exists():
-            raise ValidationError({"email": _("This person is a member already.")})
         return cleaned
-
-    def save(self, commit: bool = True) -> Any:
-        if not self.instance.pk:
-            email = self.cleaned_data["email"]
-            self.instance.user = User.objects.filter(email__iexact=email).first() or User.objects.create_user(email)
-        return super().save(commit)
-
-
-class RequestFormAdmin(OrgScopedAdmin):
-    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        made = super().get_form(request, obj, change, **kwargs)
-        return type(made.__name__, (made,), {"request": request})
 
 
 @admin.register(Organization)
@@ -121,6 +90,11 @@ class MembershipAdmin(RequestFormAdmin):
     search_fields = ("user__name", "user__email")
     search_help_text = _("Search by name or e-mail address")
     fields = ("organization", "email", "role")
+    readonly_fields = ("email",)
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        """Nobody is made a member without their doing: whoever is wanted is invited."""
+        return redirect("admin:orgs_invitation_add")
 
     @admin.display(description=_("e-mail address"), ordering="user__email")
     def email(self, obj: Membership) -> str:
@@ -131,6 +105,23 @@ class MembershipAdmin(RequestFormAdmin):
             return False
         return obj is None or self._removable(request, obj)
 
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Several at once are looked at together: each of two owners may go, and not both."""
+        shown, counts, refused, protected = super().get_deleted_objects(objs, request)
+        try:
+            _check_owners_stay(objs)
+        except ValidationError as error:
+            protected = [*protected, *error.messages]
+        return shown, counts, refused, protected
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        with transaction.atomic():
+            try:
+                _check_owners_stay(queryset)
+            except ValidationError as error:  # somebody else was faster since the page was shown
+                raise PermissionDenied from error
+            super().delete_queryset(request, queryset)
+
     def _removable(self, request: HttpRequest, obj: Membership) -> bool:
         try:
             members.check_role(self.actor(request), obj.organization, Role(obj.role), None)
@@ -138,6 +129,15 @@ class MembershipAdmin(RequestFormAdmin):
         except ValidationError:
             return False
         return True
+
+
+def _check_owners_stay(leaving: Iterable[Membership]) -> None:
+    """Raises ValidationError."""
+    together: dict[Organization, list[Membership]] = {}
+    for membership in leaving:
+        together.setdefault(membership.organization, []).append(membership)
+    for organization, memberships in together.items():
+        members.check_owner_stays(organization, *memberships)
 
 
 class ApiKeyForm(RequestForm):
@@ -306,19 +306,3 @@ class PersonAdmin(ModelAdmin):  # type: ignore[type-arg]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self._runs_it(request)
-
-
-@admin.register(AuditEntry)
-class AuditEntryAdmin(OrgScopedAdmin):
-    add_right = change_right = delete_right = None
-    list_display = ("created_at", "who", "action", "object_type", "object_label", "organization")
-    list_filter = ("action", "object_type", ("organization", RelatedOnlyFieldListFilter))
-    list_select_related = ("user", "api_key", "organization")
-    search_fields = ("object_label", "object_id", "user__email")
-    search_help_text = _("Search by object or person")
-    date_hierarchy = "created_at"
-    fields = ("created_at", "who", "action", "object_type", "object_id", "object_label", "changes", "organization")
-
-    @admin.display(description=_("who"))
-    def who(self, obj: AuditEntry) -> str:
-        return str(obj.user or obj.api_key or _("the system"))

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
 
 from django.contrib.admin.options import BaseModelAdmin
-from django.db.models import Field, ForeignKey, ManyToManyField, Model, QuerySet
+from django.db import transaction
+from django.db.models import ForeignKey, ManyToManyField, Model, QuerySet
 from django.forms import BaseModelFormSet, ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
-from apps.orgs import access, audit
+from apps.orgs import access, audit, switching
 from apps.orgs.access import Actor, Right
 from apps.orgs.models import Organization
 from apps.orgs.theme import ModelAdmin, StackedInline, TabularInline
@@ -37,7 +38,7 @@ class OrgScoped(_Base):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         queryset: QuerySet[Any] = super().get_queryset(request)
-        return access.scoped(queryset, self.actor(request), Right.VIEW, self.organization_path)
+        return access.scoped(queryset, self.actor(request), self.view_right or Right.VIEW, self.organization_path)
 
     def organization_id(self, obj: Any) -> UUID | None:
         """The organization of a row, by the path; None for a row that has none (yet)."""
@@ -50,11 +51,15 @@ class OrgScoped(_Base):
         """None is a right that nobody has. An inline is asked about its parent's row, an admin about its own."""
         if right is None:
             return False
-        who = self.actor(request)
-        if obj is None:
-            return access.organizations(who, right).exists()
-        organization = self._organization_of(obj)
-        return organization is not None and access.allowed(who, organization, right)
+        organization = None if obj is None else self._organization_of(obj)
+        if obj is not None and organization is None:
+            return False
+        # A page of the admin asks the same of every model there is, for its menu alone.
+        answers: dict[Any, bool] = request.__dict__.setdefault("_orgs_permitted", {})
+        if (right, organization) not in answers:
+            theirs = access.organizations(self.actor(request), right)
+            answers[right, organization] = (theirs if organization is None else theirs.filter(pk=organization)).exists()
+        return answers[right, organization]
 
     def _organization_of(self, obj: Any) -> UUID | None:
         return self.organization_id(obj)
@@ -98,9 +103,30 @@ class OrgScoped(_Base):
 class OrgScopedAdmin(OrgScoped, ModelAdmin):  # type: ignore[type-arg]
     """Lists show the caller's rows only; what is not theirs is not found. Every change is in the audit trail."""
 
+    list_before_template = "orgs/only.html"
     list_per_page = 50
     show_full_result_count = False
     fixed_fields: ClassVar[tuple[str, ...]] = ("organization",)  # chosen once: a row never changes hands
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        queryset = super().get_queryset(request)
+        chosen = self._shown_alone(request)
+        return queryset if chosen is None else queryset.filter(**{self.organization_path: chosen.pk})
+
+    def _shown_alone(self, request: HttpRequest) -> Organization | None:
+        """The organization that the list is narrowed to; rows that are asked for by themselves are found anyhow."""
+        place = request.resolver_match
+        is_list = place is not None and str(place.url_name).endswith("_changelist")
+        return switching.chosen(request) if is_list and self.model is not Organization else None
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        chosen = self._shown_alone(request)
+        return super().changelist_view(request, {"shown_alone": chosen, **(extra_context or {})})
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        chosen = switching.chosen(request)
+        initial: dict[str, Any] = {"organization": chosen.pk} if chosen else {}
+        return initial | super().get_changeform_initial_data(request)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         fields = tuple(super().get_readonly_fields(request, obj))
@@ -110,9 +136,9 @@ class OrgScopedAdmin(OrgScoped, ModelAdmin):  # type: ignore[type-arg]
         return (*fields, *(name for name in self.fixed_fields if name in names and name not in fields))
 
     def save_model(self, request: HttpRequest, obj: Model, form: ModelForm[Any], change: bool) -> None:
-        before = self._values(type(obj)._default_manager.filter(pk=obj.pk).first(), form) if change else {}
+        before = audit.snapshot(self._stored(obj), form.changed_data) if change else {}
         super().save_model(request, obj, form, change)
-        after = self._values(obj, form)
+        after = audit.snapshot(obj, form.changed_data)
         self.audit(request, "changed" if change else "added", obj, audit.differences(before, after))
 
     def delete_model(self, request: HttpRequest, obj: Model) -> None:
@@ -120,9 +146,19 @@ class OrgScopedAdmin(OrgScoped, ModelAdmin):  # type: ignore[type-arg]
         super().delete_model(request, obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        for obj in queryset:
-            self.audit(request, "deleted", obj, {})
-        super().delete_queryset(request, queryset)
+        with transaction.atomic():
+            for obj in queryset:
+                self.audit(request, "deleted", obj, {})
+            super().delete_queryset(request, queryset)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """The rows themselves, each asked about for itself; what hangs on them goes with them.
+
+        Django's own collection asks for rights on all that hangs on them too, which nobody has (a published version,
+        a key), and loads it: of delivered submissions there may be millions.
+        """
+        refused = {str(self.opts.verbose_name) for obj in objs if not self.has_delete_permission(request, obj)}
+        return [str(obj) for obj in objs], {self.opts.verbose_name_plural: len(objs)}, refused, []
 
     def save_formset(
         self, request: HttpRequest, form: Any, formset: "BaseModelFormSet[Any, Any]", change: bool
@@ -140,14 +176,20 @@ class OrgScopedAdmin(OrgScoped, ModelAdmin):  # type: ignore[type-arg]
     def audit(self, request: HttpRequest, action: str, obj: Model, changes: dict[str, Any]) -> None:
         audit.record(self.actor(request), self.organization_id(obj), action, obj, changes)
 
-    def _values(self, obj: Model | None, form: ModelForm[Any]) -> dict[str, Any]:
-        if obj is None:
-            return {}
-        names = [name for name in form.changed_data if name in self._plain_fields()]
-        return {name: _plain(getattr(obj, self._plain_fields()[name].attname)) for name in names}
+    def _stored(self, obj: Model) -> Model | None:
+        return type(obj)._default_manager.filter(pk=obj.pk).first()
 
-    def _plain_fields(self) -> "dict[str, Field[Any, Any]]":
-        return {field.name: field for field in self.opts.concrete_fields}
+
+class RequestForm(ModelForm[Any]):
+    """A form that knows who fills it in; an admin gives `request` by `get_form`."""
+
+    request: HttpRequest
+
+
+class RequestFormAdmin(OrgScopedAdmin):
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        made = super().get_form(request, obj, change, **kwargs)
+        return type(made.__name__, (made,), {"request": request})
 
 
 class _ScopedInline(OrgScoped):
@@ -171,7 +213,3 @@ class OrgScopedTabular(_ScopedInline, TabularInline):  # type: ignore[type-arg]
 
 class OrgScopedStacked(_ScopedInline, StackedInline):  # type: ignore[type-arg]
     pass
-
-
-def _plain(value: Any) -> Any:
-    return value if value is None or isinstance(value, str | int | float | bool | list | dict) else str(value)

@@ -1,6 +1,6 @@
 """The trail of changes. Callers say what changed; secrets and answers are never among it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -33,5 +33,17 @@ def record(
     )
 
 
+def snapshot(obj: Model | None, names: Iterable[str]) -> dict[str, Any]:
+    """The present values of the row's own columns among `names`, as the trail keeps them; nothing of no row."""
+    if obj is None:
+        return {}
+    columns = {field.name: field.attname for field in obj._meta.concrete_fields}
+    return {name: _plain(getattr(obj, columns[name])) for name in names if name in columns}
+
+
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[Any]]:
     return {name: [before.get(name), value] for name, value in after.items() if before.get(name) != value}
+
+
+def _plain(value: Any) -> Any:
+    return value if value is None or isinstance(value, str | int | float | bool | list | dict) else str(value)

@@ -10,11 +10,12 @@ import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import DatabaseError
+from django.db.models import Q
 from django.utils import timezone
 
 from apps.orgs.models import ApiKey, Organization, User
@@ -55,8 +56,14 @@ class KeyGrant:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
+    """What the database said `at` a time; when it was `asked` later, it did not answer."""
+
     grant: KeyGrant | None
     at: float
+    asked: float
+
+    def serves(self, now: float) -> bool:
+        return now - self.asked <= FRESH_SECONDS and now - self.at <= STALE_SECONDS
 
 
 def create(
@@ -93,6 +100,13 @@ def revoke(key: ApiKey) -> None:
         key.save(update_fields=["revoked_at"])
 
 
+def grant_of(key: ApiKey, now: datetime | None = None) -> KeyGrant | None:
+    """What the key allows as it is stored; None if it was revoked or has expired."""
+    if key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= (now or timezone.now())):
+        return None
+    return KeyGrant(key.pk, key.organization_id, frozenset(key.scopes), key.form_id, key.expires_at)
+
+
 def hash_of(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
@@ -113,7 +127,7 @@ class KeyCache:
         now = self._clock.monotonic()
         with self._lock:
             seen = self._seen.get(digest)
-        if seen is None or now - seen.at > FRESH_SECONDS:
+        if seen is None or not seen.serves(now):
             seen = self._look_up(digest, seen, now)
         grant = seen.grant
         if grant is not None and grant.expires_at is not None and grant.expires_at <= self._clock.now():
@@ -126,13 +140,16 @@ class KeyCache:
 
     def _look_up(self, digest: str, seen: _Seen | None, now: float) -> _Seen:
         try:
-            found = _Seen(_load(digest, self._clock.now()), now)
+            found = _Seen(_load(digest, self._clock.now()), now, now)
         except DatabaseError:
             if seen is None or now - seen.at > STALE_SECONDS:
                 raise
             logger.warning("the database is away: a key seen %.0f s ago is still honoured", now - seen.at)
-            return seen
+            # Asked no more often than when it answers: to wait for a connection can take seconds, for every request.
+            found = replace(seen, asked=now)
         with self._lock:
+            if found.at < now and self._seen.get(digest) is not seen:
+                return found  # somebody else had an answer meanwhile
             self._seen[digest] = found
             self._seen.move_to_end(digest)
             while len(self._seen) > CACHE_MAX:
@@ -142,12 +159,22 @@ class KeyCache:
 
 def _load(digest: str, now: datetime) -> KeyGrant | None:
     key = ApiKey.objects.filter(hash=digest, revoked_at__isnull=True).first()
-    if key is None or (key.expires_at is not None and key.expires_at <= now):
+    found = None if key is None else grant_of(key, now)
+    if key is None or found is None:
         return None
     if key.last_used_at is None or now - key.last_used_at > USED_EVERY:
-        # At most once a minute and key, so that a busy key costs no write per request.
-        ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)
-    return KeyGrant(key.pk, key.organization_id, frozenset(key.scopes), key.form_id, key.expires_at)
+        _note_use(key.pk, now)
+    return found
+
+
+def _note_use(id: int, now: datetime) -> None:
+    """At most once a minute and key, so that a busy key costs no write per request, however many processes see it."""
+    long_ago = Q(last_used_at__isnull=True) | Q(last_used_at__lt=now - USED_EVERY)
+    try:
+        ApiKey.objects.filter(long_ago, pk=id).update(last_used_at=now)
+    except DatabaseError:
+        # It reads and takes no writes (a standby, a full disk): the key is good all the same.
+        logger.warning("the use of key %d could not be written down", id)
 
 
 _cache = KeyCache(SystemClock())

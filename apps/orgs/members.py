@@ -1,11 +1,17 @@
 """The rules of membership: nobody raises anybody above themselves, and an organization always has an owner."""
 
 from django.core.exceptions import ValidationError
+from django.db import connection
 from django.utils.translation import gettext_lazy as _
 
 from apps.orgs import access
 from apps.orgs.access import Actor, Right
 from apps.orgs.models import Membership, Organization, Role
+
+
+def hold(organization: Organization) -> None:
+    """Until the transaction ends nobody else changes who is a member."""
+    Organization.objects.select_for_update(no_key=True).get(pk=organization.pk)
 
 
 def check_role(who: Actor, organization: Organization, before: Role | None, after: Role | None) -> None:
@@ -20,16 +26,18 @@ def check_role(who: Actor, organization: Organization, before: Role | None, afte
         )
 
 
-def check_owner_stays(organization: Organization, without: Membership) -> None:
-    """Raises ValidationError if `without` is the only owner left."""
-    if without.pk is None or not _is_owner(without):
+def check_owner_stays(organization: Organization, *without: Membership) -> None:
+    """Raises ValidationError if nobody but `without` is an owner.
+
+    In a transaction it holds until the end of that: two owners who step back at once cannot both count on the other.
+    """
+    leaving = [membership.pk for membership in without if membership.pk is not None]
+    owners = organization.memberships.filter(role=Role.OWNER)
+    if not owners.filter(pk__in=leaving).exists():
         return
-    others = organization.memberships.filter(role=Role.OWNER, user__is_active=True).exclude(pk=without.pk)
-    if not others.exists():
+    if connection.in_atomic_block:
+        hold(organization)
+    if not owners.filter(user__is_active=True).exclude(pk__in=leaving).exists():
         raise ValidationError(
             _("An organization needs an owner: make somebody else an owner first."), code="last_owner"
         )
-
-
-def _is_owner(membership: Membership) -> bool:
-    return Membership.objects.filter(pk=membership.pk, role=Role.OWNER).exists()

@@ -178,3 +178,49 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} {self.object_type} {self.object_label}"
+
+
+class Invitation(models.Model):
+    """An invitation to one address, for one role in one organization; nothing of it but its end ever changes.
+
+    Of the link only a digest is kept, and it covers address, role and organization. Whoever made it must still have
+    the right to when it is accepted.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    organization = models.ForeignKey(
+        Organization, models.CASCADE, related_name="invitations", verbose_name=_("organization")
+    )
+    email = models.EmailField(_("e-mail address"))
+    role = models.CharField(_("role"), max_length=10, choices=Role.choices, default=Role.VIEWER)
+    digest = models.CharField(max_length=64, editable=False)
+    invited_by = models.ForeignKey(
+        User, models.SET_NULL, null=True, editable=False, related_name="+", verbose_name=_("invited by")
+    )
+    api_key = models.ForeignKey(ApiKey, models.SET_NULL, null=True, editable=False, related_name="+")
+    created_at = models.DateTimeField(_("invited"), auto_now_add=True)
+    expires_at = models.DateTimeField(_("good until"), editable=False)
+    accepted_at = models.DateTimeField(_("accepted"), null=True, editable=False)
+    revoked_at = models.DateTimeField(_("revoked"), null=True, editable=False)
+
+    class Meta:
+        verbose_name = _("invitation")
+        verbose_name_plural = _("invitations")
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.email} ({self.get_role_display()})"
+
+
+class AnsweredRequest(models.Model):
+    """What was answered under an Idempotency-Key. `digest`: of the caller, the address and the key."""
+
+    digest = models.CharField(max_length=64, unique=True)
+    fingerprint = models.CharField(max_length=64)
+    status = models.PositiveSmallIntegerField(default=0)
+    location = models.TextField(blank=True)
+    answer = models.JSONField(null=True, encoder=DjangoJSONEncoder)
+    created_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    def __str__(self) -> str:
+        return self.digest[:12]

@@ -23,7 +23,8 @@ class Attempt:
     @classmethod
     def of(cls, request: HttpRequest | None, account: str) -> "Attempt":
         address = client_address(request) if request is not None else ""
-        digest = hashlib.sha256(f"{account.strip().lower()}\n{address}".encode()).hexdigest()
+        # Capitals, because the database finds accounts by them: of some letters two small ones have the same.
+        digest = hashlib.sha256(f"{account.strip().upper()}\n{address}".encode()).hexdigest()
         return cls(f"sign-in:{digest}")
 
     def allowed(self) -> bool:

@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
-from apps.orgs import sign_in
+from apps.orgs import sign_in, switching
 from apps.orgs.models import User
 from apps.orgs.theme import AdminSite, LoginForm
 
@@ -54,9 +54,20 @@ class FormHubAdminSite(AdminSite):
     site_title = "FormHub"
     index_title = _("Overview")
     login_form = MemberLoginForm
+    index_template = "orgs/index.html"
 
     def has_permission(self, request: HttpRequest) -> bool:
         return may_enter(request.user)
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        context: dict[str, Any] = super().each_context(request)
+        if not self.has_permission(request):
+            return context
+        chooser = {
+            "organizations_offered": switching.offered(request),
+            "organization_chosen": switching.chosen(request),
+        }
+        return context | chooser
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
         return csp_replace(POLICY)(super().admin_view(view, cacheable))

@@ -28,7 +28,14 @@ from deploy.local.crew import Crew, EndedError
 from deploy.local.description import describe, to_open
 from deploy.local.lock import Lock, TakenError
 from deploy.local.manage import ENVIRONMENT, FOLDER
-from deploy.local.process import ServiceError, allow_many_files, ask_loopback_directly, free_port, with_children
+from deploy.local.process import (
+    ServiceError,
+    allow_many_files,
+    ask_loopback_directly,
+    free_port,
+    hold_port,
+    with_children,
+)
 from deploy.local.roles import (
     ROLES,
     ROOT,
@@ -56,7 +63,8 @@ SETUP_SECONDS = 300.0
 
 class Demo:
     def __init__(self, folder: Path, lock: Lock, wish: Wish, say: Callable[[str], None]) -> None:
-        self.place = Place(folder, free_port(WEB_PORT), free_port(SHEETS_PORT))
+        self._held = hold_port(WEB_PORT)  # for the seconds until web takes it, and as long as it has it
+        self.place = Place(folder, self._held.getsockname()[1], free_port(SHEETS_PORT))
         self.say = say
         self._wish = wish
         inherit = (lock.fileno(),)

@@ -55,6 +55,7 @@ def to_open(demo: Mapping[str, Any]) -> list[tuple[str, str]]:
     admin, sheets = demo["admin"], demo["sheets"]
     return [
         ("Admin", f"{admin['url']}   user {admin['user']}   password {admin['password']}"),
+        ("Page", f"{demo['web']}/f/{demo['form']}/"),
         ("Form", demo["form_url"]),
         ("Sheet", f"{sheets['grid_url']}   (emulated)"),
         ("Status", demo["status_url"]),

@@ -34,6 +34,26 @@ def free_port(preferred: int = 0) -> int:
     raise ServiceError("No free port on 127.0.0.1.")
 
 
+def hold_port(preferred: int) -> socket.socket:
+    """Like `free_port`, and held until the socket is closed: only a server that shares its port gets it beside us.
+
+    Granian shares (SO_REUSEPORT). Two of them that chose one port would divide the visitors between them, and neither
+    would notice.
+    """
+    for port in (preferred, 0):
+        held = socket.socket()
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of a former server may still be ending
+        try:
+            held.bind(("127.0.0.1", port))
+        except OSError:
+            held.close()
+            continue
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        return held
+    raise ServiceError("No free port on 127.0.0.1.")
+
+
 def answers(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(0.5)

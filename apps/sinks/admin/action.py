@@ -1,6 +1,6 @@
 """Actions: make, change, test, pause, resume, switch on and off."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin, messages
@@ -13,30 +13,21 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apps.orgs import audit
 from apps.orgs.admin_base import OrgScopedAdmin
-from apps.sinks import actions, config, trial
+from apps.sinks import actions, trial
 from apps.sinks.admin.action_form import action_form, setting_names
+from apps.sinks.changes import PLAIN, VERBS, present
+from apps.sinks.changes import change as change_action
 from apps.sinks.contract import Sink
 from apps.sinks.models import Binding, BindingState, Parked
 from apps.sinks.positions import log_end
 from apps.sinks.registry import UnknownKindError, registry
-from formhub.core.secrets import SecretUnreadableError
 
-Verb = tuple[Callable[[Binding], None], str, Any]  # what to do, what the trail says, what people are told
-VERBS: dict[str, Verb] = {
-    "_pause": (lambda b: actions.pause(b, _("Paused by hand.")), "paused", gettext_lazy("The action is paused.")),
-    "_resume": (actions.resume, "resumed", gettext_lazy("The action goes on with what has gathered.")),
-    "_off": (
-        lambda b: actions.switch_off(b, log_end(b.form_id)),
-        "switched off",
-        gettext_lazy("The action is off. What came before is still delivered."),
-    ),
-    "_on": (
-        lambda b: actions.switch_on(b, log_end(b.form_id)),
-        "switched on",
-        gettext_lazy("The action is on."),
-    ),
+SAID: dict[str, Any] = {
+    "pause": gettext_lazy("The action is paused."),
+    "resume": gettext_lazy("The action goes on with what has gathered."),
+    "off": gettext_lazy("The action is off. What came before is still delivered."),
+    "on": gettext_lazy("The action is on."),
 }
 
 
@@ -74,7 +65,7 @@ class ActionAdmin(OrgScopedAdmin):
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         kind = self._kind(request, obj)
-        kwargs["form"] = action_form(kind, _present(obj) if obj else None, self.actor(request))
+        kwargs["form"] = action_form(kind, present(obj) if obj else None, self.actor(request))
         kwargs["fields"] = (
             ("name", "flush_seconds", "condition") if obj else ("form", "name", "flush_seconds", "condition")
         )
@@ -112,44 +103,28 @@ class ActionAdmin(OrgScopedAdmin):
         self.audit(request, "added", obj, {})
 
     def _change(self, request: HttpRequest, obj: Binding, form: Any) -> None:
-        before = Binding.objects.get(pk=obj.pk)
-        name, seconds, condition = obj.name, obj.flush_seconds, obj.condition
-        changes = audit.differences(_shown(before), _shown(obj))
-        if name != before.name or seconds != before.flush_seconds:
-            obj.save(update_fields=["name", "flush_seconds", "updated_at"])
-        if condition != before.condition:
-            actions.set_condition(obj, condition, log_end(obj.form_id))
-        if form.settings is not None and form.settings != _present(before):
-            changes |= audit.differences(before.config, form.settings.config)
-            if form.settings.secrets != _present(before).secrets:
-                changes["secrets"] = ["hidden", "hidden"]
-            actions.configure(obj, form.kind, form.settings)
-        self.audit(request, "changed", obj, changes)
+        wanted = {name: getattr(obj, name) for name in PLAIN}
+        self.audit(request, "changed", obj, change_action(obj, wanted, form.settings))
 
     def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
-        verb = next((name for name in (*VERBS, "_test") if name in request.POST), None)
+        verb = next((name for name in (*VERBS, "test") if f"_{name}" in request.POST), None)
         if verb is None:
             return super().response_change(request, obj)
-        if verb == "_test":
+        if verb == "test":
             self._test(request, obj)
         else:
             self._act(request, obj, verb)
         return HttpResponseRedirect(reverse("admin:sinks_binding_change", args=[obj.pk]))
 
-    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        # Not Django's own collection: it would load every delivered item, of which there may be millions.
-        refused = set() if self.has_delete_permission(request) else {self.opts.verbose_name}
-        return [str(obj) for obj in objs], {self.opts.verbose_name_plural: len(objs)}, refused, []
-
     @admin.action(description=gettext_lazy("Pause"), permissions=["change"])
     def pause_all(self, request: HttpRequest, queryset: QuerySet[Binding]) -> None:
         for binding in self._changeable(request, queryset):
-            self._act(request, binding, "_pause")
+            self._act(request, binding, "pause")
 
     @admin.action(description=gettext_lazy("Resume"), permissions=["change"])
     def resume_all(self, request: HttpRequest, queryset: QuerySet[Binding]) -> None:
         for binding in self._changeable(request, queryset):
-            self._act(request, binding, "_resume")
+            self._act(request, binding, "resume")
 
     @admin.action(description=gettext_lazy("Test the settings"), permissions=["change"])
     def test_all(self, request: HttpRequest, queryset: QuerySet[Binding]) -> None:
@@ -175,10 +150,9 @@ class ActionAdmin(OrgScopedAdmin):
         return [binding for binding in bindings if self.has_change_permission(request, binding)]
 
     def _act(self, request: HttpRequest, binding: Binding, verb: str) -> None:
-        act, recorded, said = VERBS[verb]
-        act(binding)
-        self.audit(request, recorded, binding, {})
-        self.message_user(request, said, messages.SUCCESS)
+        VERBS[verb].act(binding)
+        self.audit(request, VERBS[verb].recorded, binding, {})
+        self.message_user(request, SAID[verb], messages.SUCCESS)
 
     def _test(self, request: HttpRequest, binding: Binding) -> None:
         outcome = trial.test(binding)
@@ -200,15 +174,3 @@ def _choice(kind: type[Sink], query: QueryDict) -> dict[str, str]:
     """A kind to choose, with what the address says already (the form, for one)."""
     query["kind"] = kind.name
     return {"label": kind.label, "description": kind.description, "address": f"?{query.urlencode()}"}
-
-
-def _present(binding: Binding) -> config.Settings:
-    """Without the secrets where no key opens them: they have to be entered again."""
-    try:
-        return config.stored(binding.config, binding.secrets)
-    except SecretUnreadableError:
-        return config.Settings(dict(binding.config), {})
-
-
-def _shown(binding: Binding) -> dict[str, Any]:
-    return {"name": binding.name, "flush_seconds": binding.flush_seconds, "condition": binding.condition}

@@ -16,7 +16,7 @@ from deploy.local.demo import WEB_PORT
 from deploy.local.description import describe, to_open
 from deploy.local.lock import Lock
 from deploy.local.manage import environment_of
-from deploy.local.process import ServiceError, ask_loopback_directly, free_port, running
+from deploy.local.process import ServiceError, ask_loopback_directly, free_port, hold_port, running
 from deploy.local.roles import ROLES, ROOT, Place, commands, environment, inherited, sheets_command
 from deploy.local.services import Services
 from deploy.local.tests.children import wait_until
@@ -105,6 +105,18 @@ def test_loopback_is_never_asked_through_a_proxy(monkeypatch: pytest.MonkeyPatch
     assert os.environ["NO_PROXY"] == "127.0.0.1,localhost"
 
 
+def test_a_port_that_is_held_is_chosen_by_nobody_else_and_open_to_a_server_that_shares() -> None:
+    with hold_port(free_port()) as held, socket.socket() as server:
+        port = held.getsockname()[1]
+
+        assert free_port(port) != port
+        with hold_port(port) as other:
+            assert other.getsockname()[1] != port
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # as Granian does
+        server.bind(("127.0.0.1", port))
+        server.listen()
+
+
 def test_every_role_has_a_command_on_the_chosen_ports(place: Place) -> None:
     found = commands(place, "flush.google_sheets,flush.other")
 
@@ -135,7 +147,7 @@ def test_the_description_has_what_scripts_ask_for(place: Place) -> None:
 def test_people_are_told_every_address_and_a_line_that_submits(place: Place) -> None:
     told = dict(to_open(describe(place, SETUP, EMULATOR, SERVICES, {})))
 
-    assert list(told) == ["Admin", "Form", "Sheet", "Status", "Metrics", "API key", "Submit"]
+    assert list(told) == ["Admin", "Page", "Form", "Sheet", "Status", "Metrics", "API key", "Submit"]
     assert told["Submit"].startswith(f"curl -X POST {SETUP['submit_url']} -H 'Content-Type: application/json' -d '{{")
     assert "\n" not in "".join(told.values())
 
@@ -230,6 +242,7 @@ def test_the_demo_takes_a_submission_to_the_sheet_and_ends_with_everything(
     tmp_path: Path, started: list[Running]
 ) -> None:
     with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as `free_port` asks
         taken.bind(("127.0.0.1", free_port(WEB_PORT)))
         taken.listen()
         started.append(Running(tmp_path / "demo", tmp_path / "first.log"))

@@ -1,0 +1,190 @@
+"""The actions of a form: list, make, change, pause, resume, switch off and on, test, delete."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.orgs.api import pages
+from apps.orgs.api.base import ManageView, not_found, refused
+from apps.orgs.api.once import changing, creating
+from apps.orgs.api.query import wrong
+from apps.sinks import actions, config, trial
+from apps.sinks.api import openapi
+from apps.sinks.api.serializers import ActionSerializer, NewActionSerializer
+from apps.sinks.api.settings_schema import problems
+from apps.sinks.changes import VERBS, change, present
+from apps.sinks.config import Settings
+from apps.sinks.contract import Sink
+from apps.sinks.models import Binding
+from apps.sinks.positions import log_end
+from apps.sinks.registry import UnknownKindError, registry
+
+PER_FORM_MAX = 100
+
+
+class ActionPartView(ManageView):
+    for_bound_keys = True
+
+    def action(self, form: str, id: int) -> Binding:
+        """Raises Problem 404 and 403."""
+        rows = Binding.objects.select_related("form", "destination").filter(form=self.form(form))
+        found = rows.filter(pk=id).first()
+        if found is None:
+            raise not_found("This form has no such action.")
+        return found
+
+
+class ActionsView(ActionPartView):
+    @openapi.list_actions
+    def get(self, request: Request, form: str) -> Response:
+        """All of them, in the order they were made: a form has few."""
+        rows = Binding.objects.filter(form=self.form(form)).select_related("form", "destination").order_by("pk")
+        return Response(pages.whole(ActionSerializer(rows, many=True).data))
+
+    @openapi.create_action
+    @creating
+    def post(self, request: Request, form: str) -> Response:
+        found = self.form(form)
+        sent = self.taken(NewActionSerializer)
+        if Binding.objects.filter(form=found).count() >= PER_FORM_MAX:
+            raise refused(wrong("", "too_many", f"A form can have {PER_FORM_MAX} actions."))
+        kind = _kind(sent["kind"])
+        settings = _settings(kind, sent.get("config", {}))
+        try:
+            made = actions.create(
+                organization_id=found.organization_id,
+                form_id=found.pk,
+                sink=kind,
+                name=sent["name"],
+                settings=settings,
+                position=log_end(found.pk),
+                condition=sent.get("condition"),
+                flush_seconds=sent.get("flush_seconds"),
+            )
+        except actions.DestinationTakenError as error:
+            raise refused(wrong("settings", "destination_taken", str(error))) from None
+        self.audit(found.organization_id, "added", made)
+        headers = {"Location": f"{request.path}/{made.pk}"}
+        return Response(ActionSerializer(made).data, status=201, headers=headers)
+
+
+class ActionView(ActionPartView):
+    @openapi.read_action
+    def get(self, request: Request, form: str, id: int) -> Response:
+        return Response(ActionSerializer(self.action(form, id)).data)
+
+    @openapi.change_action
+    @changing
+    def patch(self, request: Request, form: str, id: int) -> Response:
+        found = self.action(form, id)
+        sent = self.taken(ActionSerializer, partial=True)
+        settings = None
+        if "config" in sent:
+            kind = _kind(found.kind)
+            current = present(found)
+            settings = _settings(kind, {**current.config, **sent.pop("config")}, current)
+        try:
+            changes = change(found, sent, settings)
+        except actions.DestinationTakenError as error:
+            raise refused(wrong("settings", "destination_taken", str(error))) from None
+        if changes:
+            self.audit(found.organization_id, "changed", found, changes)
+        return Response(ActionSerializer(self.action(form, id)).data)
+
+    @openapi.delete_action
+    @changing
+    def delete(self, request: Request, form: str, id: int) -> Response:
+        found = self.action(form, id)
+        self.audit(found.organization_id, "deleted", found)
+        found.delete()
+        return Response(status=204)
+
+
+class VerbView(ActionPartView):
+    """One of VERBS, done with an action."""
+
+    verb: ClassVar[str]
+
+    def done(self, form: str, id: int) -> Response:
+        self.nothing_sent()
+        found = self.action(form, id)
+        before = found.state
+        verb = VERBS[self.verb]
+        verb.act(found)
+        if found.state != before:
+            self.audit(found.organization_id, verb.recorded, found)
+        return Response(ActionSerializer(self.action(form, id)).data)
+
+
+class PauseView(VerbView):
+    verb = "pause"
+
+    @openapi.pause_action
+    @changing
+    def post(self, request: Request, form: str, id: int) -> Response:
+        return self.done(form, id)
+
+
+class ResumeView(VerbView):
+    verb = "resume"
+
+    @openapi.resume_action
+    @changing
+    def post(self, request: Request, form: str, id: int) -> Response:
+        return self.done(form, id)
+
+
+class OffView(VerbView):
+    verb = "off"
+
+    @openapi.switch_action_off
+    @changing
+    def post(self, request: Request, form: str, id: int) -> Response:
+        return self.done(form, id)
+
+
+class OnView(VerbView):
+    verb = "on"
+
+    @openapi.switch_action_on
+    @changing
+    def post(self, request: Request, form: str, id: int) -> Response:
+        return self.done(form, id)
+
+
+class TestView(ActionPartView):
+    @openapi.test_action
+    def post(self, request: Request, form: str, id: int) -> Response:
+        """In no transaction: it waits for a service outside."""
+        self.nothing_sent()
+        outcome = trial.test(self.action(form, id))
+        return Response({"works": outcome.works, "message": outcome.message})
+
+
+def _kind(name: str) -> type[Sink]:
+    try:
+        return registry.get(name)
+    except (UnknownKindError, KeyError) as error:
+        raise refused(wrong("kind", "unknown_kind", str(error))) from None
+
+
+def _settings(kind: type[Sink], sent: Mapping[str, Any], current: Settings | None = None) -> Settings:
+    """Checked by the kind's own form. Raises Problem 422 with every setting that is wrong."""
+    if errors := problems(kind, sent):
+        raise refused(*errors)
+    blank = config.blank(kind).fields
+    defaults = {name: field.initial for name, field in blank.items() if field.initial is not None}
+    given = {name: value for name, value in sent.items() if value is not None}
+    filled = config.validated(kind, {**({} if current else defaults), **given}, current)
+    if not filled.is_valid():
+        raise refused(
+            *(
+                wrong(f"settings.{name}".removesuffix(".__all__"), str(error.code or "invalid"), message)
+                for name, found in filled.errors.as_data().items()
+                for error in found
+                for message in error.messages
+            )
+        )
+    return config.settings_of(kind, filled)

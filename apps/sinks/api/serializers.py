@@ -1,0 +1,145 @@
+"""Kinds, actions and deliveries as JSON, and what is asked of an action when it is sent."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils.translation import gettext as _
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from apps.orgs.api.serializers import Strict, Text
+from apps.sinks.models import Batch, BatchState, Binding, BindingState
+from formhub.core import logic
+
+CONDITION_DEPTH = 40
+
+
+@extend_schema_field(
+    {
+        "type": "object",
+        "additionalProperties": True,
+        "description": "Only submissions that meet it are delivered: JsonLogic over the answers. null: all.",
+    }
+)
+class Condition(serializers.JSONField):
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            raise serializers.ValidationError(_("Send an object in JsonLogic, or null."), code="invalid")
+        if not data:
+            return None
+        try:
+            logic.check(data)
+        except logic.ConditionError as error:
+            message = _("This is no condition: %(why)s.") % {"why": str(error)[:500]}
+            raise serializers.ValidationError(message, code="invalid_condition") from None
+        return data
+
+
+@extend_schema_field(
+    {"type": "object", "additionalProperties": True, "description": "See /sinks. Secrets are not shown."}
+)
+class KindSettings(serializers.JSONField):
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            raise serializers.ValidationError(_("Send an object."), code="invalid")
+        return data
+
+
+class ActionKindSerializer(Strict):
+    """A kind of action."""
+
+    name = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
+    description = serializers.CharField(allow_blank=True)
+    ordered = serializers.BooleanField(help_text="It keeps the order in which submissions were taken.")
+    repeatable = serializers.BooleanField(help_text="Nothing is delivered twice; otherwise at least once.")
+    max_items = serializers.IntegerField(help_text="How many submissions one delivery carries at most.")
+    max_seconds = serializers.FloatField(help_text="How long a submission waits at most for others.")
+    settings_schema = serializers.DictField(
+        help_text="The JSON Schema (2020-12) of its settings; those that are writeOnly are secrets."
+    )
+
+
+class ActionSerializer(Strict):
+    id = serializers.IntegerField(read_only=True)
+    form = serializers.CharField(source="form.public_id", read_only=True, help_text="The form's public id.")
+    kind = serializers.CharField(read_only=True, help_text="See /sinks.")
+    name = Text(max_length=200)
+    settings = KindSettings(source="config", required=False)
+    secrets = serializers.SerializerMethodField()
+    condition = Condition(required=False, allow_null=True)
+    flush_seconds = serializers.FloatField(
+        required=False,
+        allow_null=True,
+        min_value=0.1,
+        max_value=3600,
+        help_text="How long a submission waits at most for others; null: as the kind does it.",
+    )
+    state = serializers.SerializerMethodField()
+    reason = serializers.CharField(source="pause_reason", read_only=True, help_text="Why it is paused.")
+    remedy = serializers.CharField(source="pause_remedy", read_only=True, help_text="What to do about it.")
+    delivered = serializers.IntegerField(read_only=True, help_text="How many submissions it has delivered.")
+    delivered_at = serializers.DateTimeField(read_only=True, allow_null=True)
+    last_error = serializers.CharField(source="destination.last_error", read_only=True)
+    created_at = serializers.DateTimeField(read_only=True)
+    updated_at = serializers.DateTimeField(read_only=True)
+
+    @extend_schema_field(
+        {"type": "boolean", "description": "Whether secrets are stored with it. They are never shown."}
+    )
+    def get_secrets(self, binding: Binding) -> bool:
+        return bool(binding.secrets)
+
+    @extend_schema_field({"type": "string", "enum": list(BindingState.values)})
+    def get_state(self, binding: Binding) -> str:
+        return binding.state
+
+
+class NewActionSerializer(ActionSerializer):
+    kind = Text(max_length=50, help_text="See /sinks.")
+
+
+class ActionTestSerializer(Strict):
+    works = serializers.BooleanField()
+    message = serializers.CharField(help_text="What was found, in words.")
+
+
+class DeliverySerializer(Strict):
+    id = serializers.UUIDField()
+    kind = serializers.CharField(source="destination.kind")
+    destination = serializers.CharField(source="destination.key")
+    state = serializers.SerializerMethodField()
+    submissions = serializers.IntegerField(source="size", help_text="How many it carries.")
+    late = serializers.BooleanField(help_text="It was made later than its submissions' turn.")
+    attempts = serializers.IntegerField()
+    code = serializers.CharField(help_text="A stable name of the trouble; empty if there is none.")
+    last_error = serializers.CharField(help_text="The trouble in words.")
+    created_at = serializers.DateTimeField()
+    offered_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+
+    @extend_schema_field({"type": "string", "enum": list(BatchState.values)})
+    def get_state(self, batch: Batch) -> str:
+        return batch.state
+
+
+class DeliveryItemSerializer(Strict):
+    action = serializers.IntegerField(source="binding_id")
+    submission = serializers.UUIDField(source="submission_id")
+    position = serializers.IntegerField()
+
+
+class DeliveryDetailSerializer(DeliverySerializer):
+    items = DeliveryItemSerializer(many=True, source="shown", help_text="The first 1,000 submissions it carries.")
+
+
+class FailedSubmissionSerializer(Strict):
+    id = serializers.IntegerField(source="pk")
+    form = serializers.CharField(source="binding.form.public_id")
+    action = serializers.IntegerField(source="binding_id")
+    submission = serializers.UUIDField(source="submission_id")
+    code = serializers.CharField()
+    message = serializers.CharField()
+    attempts = serializers.IntegerField()
+    will_be_tried_again = serializers.BooleanField(source="again")
+    failed_at = serializers.DateTimeField(source="parked_at")
