@@ -33,7 +33,6 @@ from deploy.local.process import (
     allow_many_files,
     ask_loopback_directly,
     free_port,
-    hold_port,
     with_children,
 )
 from deploy.local.roles import (
@@ -63,8 +62,7 @@ SETUP_SECONDS = 300.0
 
 class Demo:
     def __init__(self, folder: Path, lock: Lock, wish: Wish, say: Callable[[str], None]) -> None:
-        self._held = hold_port(WEB_PORT)  # for the seconds until web takes it, and as long as it has it
-        self.place = Place(folder, self._held.getsockname()[1], free_port(SHEETS_PORT))
+        self.place = Place(folder, free_port(WEB_PORT), free_port(SHEETS_PORT))
         self.say = say
         self._wish = wish
         inherit = (lock.fileno(),)

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 FILES_MAX = 65_536
+PORT_TRIES = 20
+_claims: list[socket.socket] = []
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -21,37 +23,39 @@ class ServiceError(Exception):
 
 
 def free_port(preferred: int = 0) -> int:
-    """The preferred port if nobody listens on it, else one the system gives."""
-    for port in (preferred, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            number: int = probe.getsockname()[1]
+    """The preferred port if nobody listens on it, else one the system gives.
+
+    While this process lives no other that asks here is given the same: between a choice and the server's own bind lie
+    seconds, and Granian shares a port (SO_REUSEPORT), so that two would divide their visitors and neither notice.
+    """
+    for port in (preferred, *[0] * PORT_TRIES):
+        number = _bindable(port)
+        if number is not None and _claim(number):
             return number
     raise ServiceError("No free port on 127.0.0.1.")
 
 
-def hold_port(preferred: int) -> socket.socket:
-    """Like `free_port`, and held until the socket is closed: only a server that shares its port gets it beside us.
-
-    Granian shares (SO_REUSEPORT). Two of them that chose one port would divide the visitors between them, and neither
-    would notice.
-    """
-    for port in (preferred, 0):
-        held = socket.socket()
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of a former server may still be ending
+def _bindable(port: int) -> int | None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            held.bind(("127.0.0.1", port))
+            probe.bind(("127.0.0.1", port))
         except OSError:
-            held.close()
-            continue
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        return held
-    raise ServiceError("No free port on 127.0.0.1.")
+            return None
+        number: int = probe.getsockname()[1]
+        return number
+
+
+def _claim(port: int) -> bool:
+    """By a name in the same network namespace as the port, which the system forgets with the process."""
+    claim = socket.socket(socket.AF_UNIX)
+    try:
+        claim.bind(f"\0formhub-port-{port}")
+    except OSError:
+        claim.close()
+        return False
+    _claims.append(claim)
+    return True
 
 
 def answers(port: int) -> bool:

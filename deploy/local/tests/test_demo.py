@@ -16,7 +16,7 @@ from deploy.local.demo import WEB_PORT
 from deploy.local.description import describe, to_open
 from deploy.local.lock import Lock
 from deploy.local.manage import environment_of
-from deploy.local.process import ServiceError, ask_loopback_directly, free_port, hold_port, running
+from deploy.local.process import ServiceError, ask_loopback_directly, free_port, running
 from deploy.local.roles import ROLES, ROOT, Place, commands, environment, inherited, sheets_command
 from deploy.local.services import Services
 from deploy.local.tests.children import wait_until
@@ -105,16 +105,18 @@ def test_loopback_is_never_asked_through_a_proxy(monkeypatch: pytest.MonkeyPatch
     assert os.environ["NO_PROXY"] == "127.0.0.1,localhost"
 
 
-def test_a_port_that_is_held_is_chosen_by_nobody_else_and_open_to_a_server_that_shares() -> None:
-    with hold_port(free_port()) as held, socket.socket() as server:
-        port = held.getsockname()[1]
+def test_a_port_that_another_process_has_chosen_is_left_to_it() -> None:
+    choose = "from deploy.local.process import free_port; print(free_port({}), flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", choose.format(0)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        chosen = int(other.stdout.readline())
 
-        assert free_port(port) != port
-        with hold_port(port) as other:
-            assert other.getsockname()[1] != port
-        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # as Granian does
-        server.bind(("127.0.0.1", port))
-        server.listen()
+        assert free_port(chosen) != chosen
+
+        other.communicate("end\n", timeout=20)
+    assert free_port(chosen) == chosen
 
 
 def test_every_role_has_a_command_on_the_chosen_ports(place: Place) -> None:
