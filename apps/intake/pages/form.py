@@ -27,7 +27,7 @@ from apps.intake import endings, receipts
 from apps.intake.attempt import Attempt, Caller, as_problem, receipt_of
 from apps.intake.gate.base import stored_answer
 from apps.intake.pages import languages, words
-from apps.intake.pages.frame import FOR_GOING_BACK, Frame, for_form
+from apps.intake.pages.frame import EMBED, FOR_GOING_BACK, Frame, for_form
 from apps.intake.pages.words import Notice
 from apps.intake.parsing import reserved
 from apps.intake.parsing.body import MULTIPART, URLENCODED, content_type, read_content
@@ -38,6 +38,8 @@ from formhub.core.problem import Problem
 
 # A second click comes while the first is on its way to the log: so long it is waited for, rather than refused.
 PATIENCE_SECONDS = 5.0
+SEND = "send"
+OURS = {languages.PARAMETER, EMBED, SEND}  # names in the address that say something to us and fill in nothing
 LABEL_MAX = 80  # of a question, in the list of what needs a change
 
 
@@ -144,7 +146,7 @@ def _earlier(attempt: Attempt) -> Earlier:
 def _brought(query: QueryDict, form: PublishedForm) -> dict[str, Any]:
     """Answers that a link fills in. Names that are no question's are passed over: links carry other things too."""
     answers: dict[str, Any] = {}
-    for key in form.compiled.fields.keys() & query.keys():
+    for key in (form.compiled.fields.keys() & query.keys()) - OURS:
         values = [value for value in query.getlist(key) if "\0" not in value]
         if values and fields.get(form.compiled.fields[key].type).prefillable:
             answers[key] = values[0] if len(values) == 1 else values
@@ -172,14 +174,14 @@ def _action(frame: Frame) -> str:
     A browser forgets what it keeps of an address that was posted to; who goes back would then get a form with another
     key, and sending it once more would count as new. What a link brought along is left out: it may have been changed.
     """
-    return f"{frame.request.path}?{urlencode({**frame.query, 'send': '1'})}"
+    return f"{frame.request.path}?{urlencode({**frame.query, SEND: '1'})}"
 
 
 def _lines(form: PublishedForm, page: Page, language: str) -> list[Line]:
     lines = []
     for key, error in page.errors.items():
         element = form.compiled.fields[key]
-        label = text(element.label, language)
+        label = text(element.label, language) or key
         shown = label if len(label) <= LABEL_MAX else f"{label[: LABEL_MAX - 1]}…"
         colon = "" if unicodedata.category(shown[-1]) == "Po" else ":"  # a question mark ends it, in any script
         lines.append(Line(markup.anchor(element, error.code), f"{shown}{colon} {error.message}"))

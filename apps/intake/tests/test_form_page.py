@@ -183,6 +183,14 @@ class TestPrefill:
         page = opened(client, f"{URL}?consent={CONSENT}")
         assert "consent" not in dict(page.sends)
 
+    def test_what_the_address_says_to_us_is_no_answer(self, client: Client, forms: Forms) -> None:
+        asks = {
+            **DEFINITION,
+            "pages": [{"key": "p1", "elements": [{"type": "short_text", "key": "lang", "label": "L"}]}],
+        }
+        forms.put(definition=asks, compiled=schema.compile(asks))
+        assert dict(opened(client, f"{URL}?lang=en").sends)["lang"] == ""
+
     @pytest.mark.parametrize("query", ["name=%00", "name=%ff", "name=" + "x" * 5_000, "age=&age=1&age=2"])
     def test_odd_links_do_no_harm(self, client: Client, query: str) -> None:
         assert client.get(f"{URL}?{query}").status_code == 200
