@@ -46,6 +46,11 @@ class Actor:
     user: User | None = None
     key: KeyGrant | None = None
 
+    @property
+    def only_form(self) -> UUID | None:
+        """The one form that the caller's key is bound to."""
+        return self.key.form if self.key is not None else None
+
 
 def actor(request: HttpRequest) -> Actor:
     """Whoever made the request; a key decides alone, whatever session came with it."""
@@ -90,7 +95,7 @@ def allowed(who: Actor, organization_id: UUID, right: Right) -> bool:
 
 def form_allowed(who: Actor, form_id: UUID) -> bool:
     """Whether a key's bond to a form lets it see this one; people are not bound to forms."""
-    return who.key is None or who.key.form in {None, form_id}
+    return who.only_form in {None, form_id}
 
 
 def rights(who: Actor, organization_id: UUID) -> set[Right]:

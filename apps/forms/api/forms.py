@@ -41,14 +41,14 @@ class FormsView(ManageView):
     @openapi.list_forms(FILTERS)
     def get(self, request: Request) -> Response:
         rows = access.scoped(Form.objects.select_related("live"), self.who)
-        if self.who.key is not None and self.who.key.form is not None:
-            rows = rows.filter(pk=self.who.key.form)
+        if self.who.only_form is not None:
+            rows = rows.filter(pk=self.who.only_form)
         return Response(page(request, rows, _rendered, NEWEST, FILTERS))
 
     @openapi.create_form
     @creating
     def post(self, request: Request) -> Response:
-        if self.who.key is not None and self.who.key.form is not None:
+        if self.who.only_form is not None:
             raise Problem(403, "key_not_allowed", "This API key is bound to one form.")
         sent = self.taken(NewFormSerializer)
         form = Form(organization=self.organization(sent.pop("organization", None)))

@@ -57,7 +57,7 @@ class MayAsk(BasePermission):
     def has_permission(self, request: Request, view: Any) -> bool:
         who = access.actor(request)
         if who.key is not None:
-            return bool(who.key.scopes & access.SCOPES[view.right]) and (view.for_bound_keys or who.key.form is None)
+            return bool(who.key.scopes & access.SCOPES[view.right]) and (view.for_bound_keys or who.only_form is None)
         # An operator may come before there is any organization.
         return (who.user is not None and who.user.is_superuser) or access.organizations(who).exists()
 
@@ -166,9 +166,9 @@ class ManageView(APIView):
     def permission_denied(self, request: Request, message: str | None = None, code: str | None = None) -> NoReturn:
         who = self.who
         if who.key is not None:
-            bound = bool(who.key.scopes & access.SCOPES[self.right])
-            detail = "This API key is bound to one form." if bound else "This API key has no right to do this."
-            raise Problem(403, "key_not_allowed", f"{detail} Use one that has it." if not bound else detail)
+            lacks = not who.key.scopes & access.SCOPES[self.right]
+            detail = "has no right to do this" if lacks else "is bound to one form, and this is about more than that"
+            raise Problem(403, "key_not_allowed", f"This API key {detail}. Use one that may.")
         if who.user is not None:
             raise Problem(403, "no_membership", "You are not a member of an organization. Ask its owner to invite you.")
         raise NotAuthenticated("Send an API key as Authorization: Bearer fh_live_..., or sign in.")

@@ -72,7 +72,6 @@ def operation(
     filters: Mapping[str, Filter] | None = None,
     parameters: Sequence[OpenApiParameter] = (),
     answered: str = "",
-    deprecated: bool = False,
 ) -> Callable[[View], View]:
     """`sent` and `example` are what goes in and what comes out. `filters`: those of a list of pages."""
     shown = list(parameters) + ([IDEMPOTENCY_KEY] if creates else [])
@@ -101,7 +100,6 @@ def operation(
             **problem_responses(problems, words),
         },
         examples=examples,
-        deprecated=deprecated,
     )
     return decorate
 

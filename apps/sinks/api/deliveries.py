@@ -85,14 +85,14 @@ class FailedView(ManageView):
     @openapi.list_failed(FAILED)
     def get(self, request: Request) -> Response:
         rows = _scoped(Parked.objects.select_related("binding__form"), self.who)
-        if self.who.key is not None and self.who.key.form is not None:
-            rows = rows.filter(form_id=self.who.key.form)
+        if self.who.only_form is not None:
+            rows = rows.filter(form_id=self.who.only_form)
         return Response(page(request, rows, _failed, Order(("parked_at", "pk")), FAILED))
 
 
 def _mine(who: Actor) -> QuerySet[Batch]:
     rows = _scoped(Batch.objects.select_related("destination").defer("body"), who)
-    if who.key is not None and who.key.form is not None:
+    if who.only_form is not None:
         return rows.filter(Exists(BatchItem.objects.filter(batch=OuterRef("pk"), binding__in=_bindings(who))))
     return rows
 
@@ -107,8 +107,8 @@ def _scoped(rows: QuerySet[Row], who: Actor) -> QuerySet[Row]:
 
 def _bindings(who: Actor) -> QuerySet[Binding]:
     rows = access.scoped(Binding.objects.all(), who).order_by()
-    if who.key is not None and who.key.form is not None:
-        rows = rows.filter(form=who.key.form)
+    if who.only_form is not None:
+        rows = rows.filter(form=who.only_form)
     return rows.values("pk")  # type: ignore[return-value]
 
 
