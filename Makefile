@@ -5,10 +5,10 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo clean-demo test test-fast lint format types browser load
+.PHONY: help demo clean-demo test test-fast lint format types browser load bench-ingest bench-archive bench-pipeline screenshots
 
 help:
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
 
 demo: .venv/local  ## start everything on this machine and print what to open
 	@exec $(BIN)/python -m deploy.local.demo $(ARGS)
@@ -39,6 +39,18 @@ browser:  ## Chromium for the browser tests; installed here where it is missing 
 load: .venv/test  ## 1,000 users x 5 submissions to the running demo, then 50 forms at once
 	$(BIN)/python -m bench.load $(ARGS)
 
+bench-ingest: .venv/bench  ## durable ingest beside its floor; needs wrk
+	$(BIN)/python -m bench.ingest $(ARGS)
+
+bench-archive: .venv/bench  ## the archive writer beside its floor
+	$(BIN)/python -m bench.archive $(ARGS)
+
+bench-pipeline: .venv/bench  ## from accept to archive and Sheet, and how fast a Sheet fills
+	$(BIN)/python -m bench.pipeline $(ARGS)
+
+screenshots: .venv/bench browser  ## renew the pictures in docs/images from the running demo
+	$(BIN)/python -m deploy.local.screenshots $(ARGS)
+
 .venv/python:
 	@test -n "$(PYTHON)" || { echo "FormHub needs Python 3.11, 3.12 or 3.13: install one, or set PYTHON=/path/to/it."; exit 1; }
 	$(PYTHON) -m venv .venv || { echo "On Debian and Ubuntu the module venv is a package of its own: apt install python3-venv"; exit 1; }
@@ -50,4 +62,8 @@ load: .venv/test  ## 1,000 users x 5 submissions to the running demo, then 50 fo
 
 .venv/test: .venv/local requirements/test.txt
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements/test.txt
+	@touch $@
+
+.venv/bench: .venv/test requirements/bench.txt
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements/bench.txt
 	@touch $@

@@ -1,6 +1,7 @@
 """`make screenshots`: renews the pictures of the documentation from the running demo, in real Chromium.
 
-They are taken at desktop and phone width, in the light theme, and stored in docs/images.
+They are taken at desktop and phone width, in the light theme, and stored in docs/images. The demo must be a fresh one
+(`make clean-demo`): what it shows is shown.
 """
 
 import argparse
@@ -10,9 +11,11 @@ import sys
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from deploy.local.manage import FOLDER
@@ -117,10 +120,15 @@ def take(browser: Browser, demo: dict[str, Any], folder: Path) -> None:
             shown = page if shot.signed_in else stranger
             shot.open(shown, demo)
             shown.wait_for_load_state("networkidle")
-            shown.screenshot(path=folder / f"{shot.name}-{device}.png", full_page=shot.whole)
-            print(f"{shot.name}-{device}.png")
+            keep(shown.screenshot(full_page=shot.whole), folder / f"{shot.name}-{device}.png")
         context.close()
         stranger.context.close()
+
+
+def keep(taken: bytes, path: Path) -> None:
+    """With few colours: a picture of a page needs no more, and takes a third of the room."""
+    Image.open(BytesIO(taken)).convert("RGB").quantize(96).save(path, optimize=True)
+    print(path.name)
 
 
 def sign_in(page: Page, demo: dict[str, Any]) -> None:

@@ -12,8 +12,10 @@ from django.utils.translation import gettext_lazy
 from apps.orgs import access
 from apps.sinks.admin.lists import LongListAdmin, as_uuid
 from apps.sinks.models import Batch, BatchItem, Binding
+from apps.sinks.registry import UnknownKindError, registry
 
 ITEMS_SHOWN = 100
+KEY_SHOWN = 24
 
 
 @admin.register(Batch)
@@ -42,11 +44,18 @@ class DeliveryAdmin(LongListAdmin):
 
     @admin.display(description=gettext_lazy("kind"))
     def kind(self, obj: Batch) -> str:
-        return obj.destination.kind
+        try:
+            return str(registry.get(obj.destination.kind).label)
+        except UnknownKindError:
+            return obj.destination.kind
 
     @admin.display(description=gettext_lazy("destination"))
-    def where(self, obj: Batch) -> str:
-        return obj.destination.key[:80]
+    def where(self, obj: Batch) -> Any:
+        """Ids and addresses are long: so much of one as tells it apart, the whole on hover."""
+        key = obj.destination.key
+        if len(key) <= KEY_SHOWN:
+            return key
+        return format_html('<span title="{}">{}…</span>', key[:500], key[:KEY_SHOWN])
 
     @admin.display(description=gettext_lazy("trouble"))
     def trouble(self, obj: Batch) -> str:
