@@ -6,7 +6,7 @@ What is tried is taken from the registry, so a model that is registered later is
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import unquote_plus, urlencode
 
 import pytest
 from django.contrib import admin
@@ -74,7 +74,7 @@ def ours(houses: tuple[House, House]) -> House:
 
 @pytest.fixture(scope="module")
 def filters(houses: tuple[House, House], django_db_blocker: DjangoDbBlocker) -> dict[str, list[str]]:
-    """What each list offers a superuser to filter by, rows of `theirs` among it."""
+    """What each list offers a superuser to filter by and has something of `theirs` in it."""
     with django_db_blocker.unblock():
         return {label: list(filters_of(Door(label), houses[0])) for label in LABELS}
 
@@ -321,7 +321,8 @@ def guesses(door: Door, row: Any, theirs: House) -> Iterator[tuple[str, Any]]:
         value = getattr(row, column.attname)
         if isinstance(column, ForeignKey):
             yield f"{column.name}__id__exact", value
-            yield from ((f"{column.name}__{name}__startswith", theirs.mark[:3]) for name in ("name", "title", "email"))
+            texts = {each.name for each in column.related_model._meta.concrete_fields} & {"name", "title"}
+            yield from ((f"{column.name}__{text}__startswith", theirs.mark[:3]) for text in texts)
         elif isinstance(value, str) and value:
             yield f"{column.attname}__startswith", value[:2]
     yield "created_at__year", "2026"
@@ -331,7 +332,9 @@ def filters_of(door: Door, theirs: House) -> Iterator[str]:
     changelist = a_superuser().get(door.list_of(theirs)).context["cl"]
     for shown in changelist.filter_specs:
         for choice in shown.choices(changelist):
-            yield door.list + choice.get("query_string", "")
+            query = choice.get("query_string", "")
+            if any(trace in unquote_plus(query) for trace in theirs.traces):
+                yield door.list + query
 
 
 def choosers_of(door: Door) -> Iterator[str]:

@@ -34,13 +34,14 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 OURS = frozenset({"formhub", "apps", "workers"})
 # Their messages are written by plug-ins, which may be wrong about what they hold.
 PLUGINS = "apps.sinks.contract"
-# Messages that are addressed to the operator.
+# Messages that are addressed to the operator, or name a machine at most.
 SPOKEN = frozenset(
     {
         "django.core.management.base.CommandError",
         "django.core.management.base.SystemCheckError",
         "django.core.exceptions.ImproperlyConfigured",
         "celery.exceptions.ImproperlyConfigured",
+        "kafka.errors.KafkaConnectionError",
     }
 )
 # Classes of SQLSTATE in which Postgres speaks of connections, resources and statements; 22 and 23 quote data.
@@ -110,7 +111,10 @@ class Formatter(structlog.stdlib.ProcessorFormatter):
 
 
 def configure(config: Mapping[str, Any]) -> None:
-    """Django's LOGGING_CONFIG: the handlers, and the ways past them that Python has."""
+    """Django's LOGGING_CONFIG: the handlers, and the ways past them that Python has.
+
+    Warnings are logged too where the logger py.warnings is configured.
+    """
     structlog.configure(
         processors=[*_BEGIN, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -118,7 +122,7 @@ def configure(config: Mapping[str, Any]) -> None:
         cache_logger_on_first_use=True,
     )
     logging.config.dictConfig(dict(config))
-    logging.captureWarnings(True)
+    logging.captureWarnings("py.warnings" in config["loggers"])
     # A handler that fails would print the arguments of its line.
     logging.raiseExceptions = False
     if sys.excepthook is not _uncaught:

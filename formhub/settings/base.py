@@ -327,5 +327,6 @@ LOGGING: dict[str, Any] = {
         "django.server": {"level": "INFO", "propagate": True},
         "_granian": {"level": "INFO", "propagate": True},
         "granian.access": {"level": "INFO", "propagate": True},
+        "py.warnings": {"level": "WARNING"},
     },
 }

@@ -11,7 +11,9 @@ os.environ.setdefault("REDIS_URL", "redis://127.0.0.1:9/0")
 os.environ.setdefault("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:9")
 
 from formhub.settings.base import *  # noqa: F403
+from formhub.settings.base import LOGGING
 
+del LOGGING["loggers"]["py.warnings"]  # pytest collects warnings itself
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
 SUBMISSIONS_PARTITIONS = 6
 SUBMISSIONS_REPLICATION = 1

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 from celery import Celery
-from celery.beat import SchedulingError
+from celery.beat import PersistentScheduler, SchedulingError
 from prometheus_client import REGISTRY
 from pytest_django import Settings
 
@@ -45,10 +45,10 @@ def test_a_tick_that_was_queued_is_dated(scheduler: Any) -> None:
 
 def test_a_tick_that_could_not_be_queued_is_counted(scheduler: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: Any, **options: Any) -> None:
-        raise ConnectionError
+        raise SchedulingError
 
     before = sample("formhub_beat_failures_total")
-    monkeypatch.setattr(scheduler, "send_task", refuse)
+    monkeypatch.setattr(PersistentScheduler, "apply_async", refuse)
 
     with pytest.raises(SchedulingError):
         scheduler.apply_async(scheduler.schedule[beat.TICK], advance=False)

@@ -68,6 +68,7 @@ def test_a_task_is_timed_and_its_failure_counted() -> None:
 
 @pytest.mark.usefixtures("installed")
 def test_the_lines_of_a_task_carry_its_name_and_id() -> None:
+    structlog.contextvars.clear_contextvars()
     seen: list[dict[str, Any]] = []
 
     @shared_task(name="test.speaks")

@@ -38,6 +38,7 @@ class ActionAdmin(OrgScopedAdmin):
     list_display = ("name", "form", "kind_label", "standing", "delivered", "failed", "delivered_at")
     list_filter = ("state", ("form", RelatedOnlyFieldListFilter))
     list_select_related = ("form", "destination")
+    ordering = ("-id",)  # a chooser's pages need an order as well as the list's
     search_fields = ("name", "form__title")
     search_help_text = gettext_lazy("Search by the name of the action or of its form")
     actions = ("pause_all", "resume_all", "test_all")
