@@ -3,6 +3,8 @@
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell $(name) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $(name))))
 BIN := .venv/bin
 ARGS ?=
+# Only tests that need services: `test-fast` need not even read them.
+SLOW_TO_COLLECT := tests/browser $(addprefix tests/test_,api_fuzz.py api_rights.py api_docs.py admin_tenancy.py main_job.py roles.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo clean-demo test test-fast lint format types browser load bench-ingest bench-archive bench-pipeline screenshots
@@ -17,10 +19,10 @@ clean-demo:  ## remove the demo's data
 	@$(or $(wildcard $(BIN)/python),$(PYTHON)) -m deploy.local.clean
 
 test: lint types browser  ## every check and test, services included
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
 
 test-fast: .venv/test  ## what needs no service; under 30 seconds
-	$(BIN)/pytest -m "not services and not browser" -n auto $(ARGS)
+	$(BIN)/pytest -m "not services and not browser" -n auto -p no:schemathesis $(SLOW_TO_COLLECT:%=--ignore=%) $(ARGS)
 
 lint: .venv/test  ## ruff
 	$(BIN)/ruff check .

@@ -14,6 +14,8 @@ from gspread.exceptions import APIError
 from sheets_emulator.__main__ import describe
 from sheets_emulator.emulator import SheetsEmulator
 
+pytestmark = pytest.mark.services
+
 
 @pytest.fixture
 def emulator() -> Iterator[SheetsEmulator]:

@@ -248,7 +248,11 @@ def test_a_submission_is_found_by_its_id_alone() -> None:
     assert "Person 7" in page.content.decode()
 
 
-@pytest.mark.parametrize("object_id", ["nothing", "nothing~nothing", f"{uuid4()}~", f"~{uuid4()}", str(uuid4())])
+@pytest.mark.parametrize(
+    "object_id",
+    ["nothing", "nothing~nothing", f"{uuid4()}~", f"~{uuid4()}", str(uuid4())],
+    ids=["a word", "two words", "a form alone", "a submission alone", "an unknown id"],
+)
 def test_what_is_no_submission_is_not_found(object_id: str) -> None:
     client = signed_in(a_form())
 

@@ -13,6 +13,8 @@ from deploy.local.process import Process, ServiceError, running, with_children
 from deploy.local.tests.children import a_child, wait_until
 from deploy.local.wish import SIGNALS, StopAsked, Wish
 
+pytestmark = pytest.mark.services
+
 STAYS = "import signal, time; print('here', flush=True); signal.pause()"
 # Writes its name down when it is asked to end.
 TELLS = """

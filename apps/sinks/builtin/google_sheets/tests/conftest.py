@@ -29,6 +29,12 @@ def emulator() -> Iterator[SheetsEmulator]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def account(emulator: SheetsEmulator) -> dict[str, Any]:
+    """One for all: making a key of 2,048 bits takes longer than most tests."""
+    return emulator.new_account()
+
+
 @dataclass
 class Desk:
     """One spreadsheet, the account that writes to it, and the destination's memory between calls."""
@@ -109,8 +115,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(emulator: SheetsEmulator, settings: Settings) -> Desk:
+def desk(emulator: SheetsEmulator, account: dict[str, Any], settings: Settings) -> Desk:
     settings.SHEETS_BASE_URL = emulator.url
     settings.SHEETS_SERVICE_ACCOUNT_FILE = ""
-    key = emulator.new_account()
-    return Desk(emulator, key, emulator.create("Answers", {key["client_email"]: "writer"}))
+    return Desk(emulator, dict(account), emulator.create("Answers", {account["client_email"]: "writer"}))

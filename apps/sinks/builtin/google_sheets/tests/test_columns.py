@@ -9,6 +9,8 @@ from apps.sinks.conformance import make_submission
 from apps.sinks.contract import ConfigurationError
 from formhub.core.layout import Column, Kind, Layout
 
+pytestmark = pytest.mark.services
+
 HEADER = ["Submission ID", "Accepted at", "Name", "Count"]
 
 

@@ -26,6 +26,8 @@ from formhub.core.ids import uuid7
 from sheets_emulator.emulator import SheetsEmulator
 from sheets_emulator.faults import Fault
 
+pytestmark = pytest.mark.services
+
 
 class TestConformance(SinkConformance):
     @pytest.fixture(autouse=True)
@@ -231,10 +233,11 @@ def test_a_deleted_spreadsheet_pauses(desk: Desk) -> None:
 
 
 def test_a_revoked_key_pauses_and_says_how_to_make_another(desk: Desk) -> None:
-    desk.emulator.accounts.remove(desk.email)
+    other = replace(desk, key=desk.emulator.new_account())
+    desk.emulator.accounts.remove(other.email)
 
     with pytest.raises(ConfigurationError) as caught:
-        desk.send()
+        other.send()
 
     assert "Make a new key" in caught.value.remedy
 
