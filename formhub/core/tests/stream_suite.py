@@ -101,6 +101,9 @@ class Member:
         while not self._stop.is_set():
             try:
                 self.records += self.source.poll(100, 0.2)
+            except OffsetOutOfRange:
+                # A partition that was given a moment ago, of which the listener is told next: a consumer goes on too.
+                pass
             except StreamError as error:
                 self.errors.append(error)
                 return
