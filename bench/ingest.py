@@ -22,9 +22,10 @@ from urllib.parse import urlencode
 
 from rich.console import Console
 
-from bench.installation import Installation, a_port, cpu_seconds, granian, installation
+from bench.installation import Installation, cpu_seconds, granian, installation
 from bench.load import students
 from bench.measure import RESULTS, Column, Figures, Variant, interleave, machine, picture, show
+from deploy.local.process import free_port
 
 WRK_SCRIPT = Path(__file__).parent / "ingest.lua"
 BODIES = 2000
@@ -111,12 +112,12 @@ def measured(made: Installation, name: str, command: list[str], port: int, paths
 
 def variants(made: Installation, forms: Sequence[dict[str, str]], load: Load, threads: Sequence[int]) -> list[Variant]:
     def floor() -> Figures:
-        port = a_port()
+        port = free_port()
         command = granian("rsgi", "bench.floor:app", port, workers=1)
         return measured(made, "floor", command, port, paths_of_floor(len(forms)), load)
 
     def product(blocking: int) -> Figures:
-        port = a_port()
+        port = free_port()
         command = granian("wsgi", "formhub.wsgi:application", port, workers=1, blocking_threads=blocking)
         return measured(made, f"wsgi-{blocking}", command, port, paths_of_product(forms), load)
 

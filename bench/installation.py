@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 
 from deploy.local.kafka import Kafka
-from deploy.local.process import Process, free_port
+from deploy.local.process import Process, answers
 from deploy.local.services import Services
 from formhub.core.stream.kafka import describe_topic
 
@@ -55,7 +55,7 @@ class Installation:
             name,
             command,
             self.folder / "logs" / f"{name}.log",
-            lambda: _listens(port),
+            lambda: answers(port),
             cwd=ROOT,
             environment={**self.environment, **environment},
         )
@@ -120,21 +120,7 @@ def _times(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-def _listens(port: int) -> bool:
-    from deploy.local.process import answers
-
-    return answers(port)
-
-
 def granian(interface: str, target: str, port: int, **options: int) -> list[str]:
     flags = [part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", str(value))]
     where = ["--interface", interface, "--host", "127.0.0.1", "--port", str(port), "--no-ws"]
     return [str(BIN / "granian"), *where, *flags, target]
-
-
-def a_port() -> int:
-    return free_port()
-
-
-def settings_line(options: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in sorted(options.items()))

@@ -39,12 +39,11 @@ STUDENT = {
 
 @dataclass(frozen=True)
 class Shot:
-    """A picture: `open` brings a page to what is to be seen. whole: the whole page instead of the first screen."""
+    """A picture: `open` brings a page to what is to be seen."""
 
     name: str
     open: Callable[[Page, dict[str, Any]], None]
     signed_in: bool = False
-    whole: bool = False
 
 
 def form(page: Page, demo: dict[str, Any]) -> None:
@@ -120,7 +119,7 @@ def take(browser: Browser, demo: dict[str, Any], folder: Path) -> None:
             shown = page if shot.signed_in else stranger
             shot.open(shown, demo)
             shown.wait_for_load_state("networkidle")
-            keep(shown.screenshot(full_page=shot.whole), folder / f"{shot.name}-{device}.png")
+            keep(shown.screenshot(), folder / f"{shot.name}-{device}.png")
         context.close()
         stranger.context.close()
 
