@@ -11,7 +11,7 @@ from django.test import Client
 
 from apps.forms import published
 from apps.intake.commit import Committer
-from apps.intake.gate.memory import MemoryGate
+from apps.intake.gate.memory import MemoryStore
 from apps.intake.tests.conftest import committer, gate, topic
 from apps.orgs import keys
 from apps.orgs.models import Organization
@@ -87,7 +87,7 @@ def check_one_of(said: Any, told: list[Any], known: dict[str, Any], path: str) -
 
 
 def test_every_example_of_the_page_is_answered_as_it_says(
-    gate: MemoryGate, committer: Committer, monkeypatch: pytest.MonkeyPatch
+    gate: MemoryStore, committer: Committer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("apps.sinks.builtin.google_sheets.config.own_account", an_account)
     monkeypatch.setattr("apps.sinks.trial.test", lambda binding: an_outcome())

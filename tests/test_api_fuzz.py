@@ -27,8 +27,8 @@ from schemathesis.specs.openapi.checks import (
 from apps.forms import published
 from apps.intake import process
 from apps.intake.commit import Bounds, Committer
-from apps.intake.gate.failing_open import FailingOpen
-from apps.intake.gate.redis import RedisGate
+from apps.intake.gate.gate import Gate
+from apps.intake.gate.redis import RedisStore
 from apps.orgs import keys
 from deploy.local.kafka import Kafka
 from deploy.local.valkey import Valkey
@@ -56,7 +56,7 @@ def submit(kafka_service: Kafka, valkey_service: Valkey) -> Iterator[None]:
     name = f"submissions-{uuid4().hex}"
     ensure_topic([kafka_service.url], name, TopicSettings(PARTITIONS, 1, 1, 1), seconds=60)
     committer = Committer(KafkaPublisher([kafka_service.url], name, PARTITIONS), Bounds(1000, 10_000_000, 5))
-    gate = FailingOpen(RedisGate(settings.REDIS_URL, 2.0, 3600))
+    gate = Gate(RedisStore(settings.REDIS_URL, 2.0, 3600))
     before = process.committer.install(committer), process.gate.install(gate)
     yield
     process.committer.install(before[0])

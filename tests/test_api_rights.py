@@ -15,7 +15,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from apps.forms import published
 from apps.intake.commit import Committer
-from apps.intake.gate.memory import MemoryGate
+from apps.intake.gate.memory import MemoryStore
 from apps.intake.tests.conftest import committer, gate, topic
 from apps.orgs import keys
 from apps.orgs.models import Role
@@ -145,7 +145,7 @@ def resolved(world: World) -> dict[str, dict[str, Row]]:
 
 
 @pytest.fixture
-def world(gate: MemoryGate, committer: Committer, monkeypatch: pytest.MonkeyPatch) -> World:
+def world(gate: MemoryStore, committer: Committer, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr("apps.sinks.builtin.google_sheets.config.own_account", an_account)
     monkeypatch.setattr("apps.sinks.trial.test", lambda binding: an_outcome())
     monkeypatch.setattr(settings, "INTAKE_PER_ADDRESS_AND_FORM", "1000/minute")

@@ -5,9 +5,8 @@ import atexit
 from django.conf import settings
 
 from apps.intake.commit import Bounds, Committer
-from apps.intake.gate.base import Gate
-from apps.intake.gate.failing_open import FailingOpen
-from apps.intake.gate.redis import RedisGate
+from apps.intake.gate.gate import Gate
+from apps.intake.gate.redis import RedisStore
 from apps.intake.once import OncePerProcess
 from formhub.core.stream.kafka import KafkaPublisher
 
@@ -24,7 +23,7 @@ def _make_committer() -> Committer:
 
 def _make_gate() -> Gate:
     keep = settings.IDEMPOTENCY_HOURS * 3600
-    return FailingOpen(RedisGate(settings.REDIS_URL, settings.REDIS_TIMEOUT_SECONDS, keep))
+    return Gate(RedisStore(settings.REDIS_URL, settings.REDIS_TIMEOUT_SECONDS, keep))
 
 
 committer = OncePerProcess(_make_committer)

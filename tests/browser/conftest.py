@@ -13,8 +13,8 @@ from apps.forms.models import Form
 from apps.intake import process
 from apps.intake.accept import accept
 from apps.intake.commit import Bounds, Committer
-from apps.intake.gate.failing_open import FailingOpen
-from apps.intake.gate.redis import RedisGate
+from apps.intake.gate.gate import Gate
+from apps.intake.gate.redis import RedisStore
 from apps.intake.tests.forms import a_form
 from apps.intake.tests.test_services import PARTITIONS, WARM_UP, Log, eventually
 from apps.orgs.models import Organization
@@ -49,7 +49,7 @@ def log(kafka_service: Any, valkey_service: Any) -> Iterator[Log]:
     log = Log(kafka_service.url)
     publisher = KafkaPublisher([log.server], log.name, PARTITIONS)
     committer = Committer(publisher, Bounds(items=1000, bytes=50_000_000, seconds=KAFKA_SECONDS))
-    gate = FailingOpen(RedisGate(valkey_service.url, timeout=2, keep_seconds=600))
+    gate = Gate(RedisStore(valkey_service.url, timeout=2, keep_seconds=600))
     before = process.committer.install(committer), process.gate.install(gate)
     eventually(lambda: accept(a_form(id=WARM_UP), {}).result())
     yield log

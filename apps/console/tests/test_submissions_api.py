@@ -14,7 +14,7 @@ from apps.console.api import submissions
 from apps.console.tests.cast import a_key, a_member
 from apps.forms.models import Form
 from apps.intake.commit import Committer
-from apps.intake.gate.memory import MemoryGate
+from apps.intake.gate.memory import MemoryStore
 from apps.orgs import keys
 from apps.orgs.models import Role
 from apps.sinks import actions
@@ -529,7 +529,7 @@ class TestSubmittingAtTheSameAddress:
         assert "Cookie" not in answer.headers.get("Vary", "")
 
     def test_the_key_that_may_read_it_finds_it_where_the_answer_says(
-        self, gate: MemoryGate, committer: Committer
+        self, gate: MemoryStore, committer: Committer
     ) -> None:
         form = a_form()
         client = a_key(form, "submit", "read")

@@ -95,13 +95,37 @@ class Entry:
     held: str | None = None
 
 
-class Gate(Protocol):
-    """Thread-safe. Each call is atomic; each raises GateAwayError."""
+@dataclass(frozen=True, slots=True)
+class Enter:
+    """Count a hit at each limit and claim the key, if every limit has room."""
 
-    def enter(self, limits: Sequence[Limit], claim: Claim | None) -> Entry: ...
+    limits: Sequence[Limit]
+    claim: Claim | None = None
 
-    def settle(self, claim: Claim, answer: str) -> None:
-        """Keep the answer, unless another body has the key by now."""
 
-    def release(self, claim: Claim) -> None:
-        """Forget a try that was refused; only its owner can."""
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Keep the answer, unless another body has the key by now."""
+
+    claim: Claim
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Forget a try that was refused; only its owner can."""
+
+    claim: Claim
+
+
+Call = Enter | Settle | Release
+
+
+class Store(Protocol):
+    """Where hits and records are kept. One thread calls it at a time."""
+
+    def turn(self, calls: Sequence[Call]) -> list[Entry]:
+        """Do the calls in their order, each atomically; an entry for each, empty for all but Enter.
+
+        Raises GateAwayError; how many of them were done is then unknown.
+        """

@@ -1,4 +1,4 @@
-"""The gate in Redis: one script, one round trip."""
+"""The gate's store in Redis: a turn is one script, one round trip."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,77 +7,99 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from apps.intake.gate.base import RUNNING_SECONDS, Claim, Entry, GateAwayError, Limit, Standing
+from apps.intake.gate.base import RUNNING_SECONDS, Call, Enter, Entry, GateAwayError, Limit, Settle, Standing
 
 _PREFIX = "formhub:intake:"
+_NOTHING = Entry()
 
-# KEYS: the limits' keys, then the claim's if there is one. ARGV: the number of limits, amount and seconds of each,
-# then the claim's running record and its seconds. Reply: the limit without room (from 1, or 0), the record held by
-# another try (or ''), then for each limit the hits of this window, of the last one, and the milliseconds into this.
-_ENTER = """
+# KEYS: of each call in turn; ARGV: of each call its letter and what it needs. A record is one letter, the fingerprint,
+# and the rest.
+# e  KEYS: the limits' keys, then the claim's if there is one. ARGV: the number of limits, amount and seconds of each,
+#    then 1, the claim's running record and its seconds, or 0. Reply: the limit without room (from 1, or 0), the record
+#    held by another try (or ''), then for each limit the hits of this window, of the last one, and the milliseconds
+#    into this.
+# s  KEYS: the claim's. ARGV: its fingerprint, the record to keep, its seconds.
+# r  KEYS: the claim's. ARGV: its running record.
+_TURN = """
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
-local count = tonumber(ARGV[1])
-local windows = {}
-for i = 1, count do
-  local number = math.floor(now / ARGV[2 * i + 1])
-  windows[2 * i - 1] = KEYS[i] .. ':' .. number
-  windows[2 * i] = KEYS[i] .. ':' .. (number - 1)
-end
-local hits = count > 0 and redis.call('MGET', unpack(windows)) or {}
-local reply = {0, ''}
-for i = 1, count do
-  local amount, seconds = tonumber(ARGV[2 * i]), tonumber(ARGV[2 * i + 1])
-  local current, previous = tonumber(hits[2 * i - 1] or 0), tonumber(hits[2 * i] or 0)
-  local elapsed = now % seconds
-  if reply[1] == 0 and current + previous * (1 - elapsed / seconds) + 1 > amount then
-    reply[1] = i
+local k, a = 0, 0
+
+local function key() k = k + 1; return KEYS[k] end
+local function arg() a = a + 1; return ARGV[a] end
+
+local function enter()
+  local count = tonumber(arg())
+  local windows, amounts, lengths = {}, {}, {}
+  for i = 1, count do
+    amounts[i], lengths[i] = tonumber(arg()), tonumber(arg())
+    local name, number = key(), math.floor(now / lengths[i])
+    windows[2 * i - 1] = name .. ':' .. number
+    windows[2 * i] = name .. ':' .. (number - 1)
   end
-  reply[3 * i], reply[3 * i + 1], reply[3 * i + 2] = current, previous, math.floor(elapsed * 1000)
-end
-if reply[1] > 0 then
+  local claim, record, life
+  if arg() == '1' then claim, record, life = key(), arg(), arg() end
+  local hits = count > 0 and redis.call('MGET', unpack(windows)) or {}
+  local reply = {0, ''}
+  for i = 1, count do
+    local current, previous = tonumber(hits[2 * i - 1] or 0), tonumber(hits[2 * i] or 0)
+    local elapsed = now % lengths[i]
+    if reply[1] == 0 and current + previous * (1 - elapsed / lengths[i]) + 1 > amounts[i] then
+      reply[1] = i
+    end
+    reply[3 * i], reply[3 * i + 1], reply[3 * i + 2] = current, previous, math.floor(elapsed * 1000)
+  end
+  if reply[1] > 0 then
+    return reply
+  end
+  for i = 1, count do
+    reply[3 * i] = redis.call('INCR', windows[2 * i - 1])
+    if reply[3 * i] == 1 then
+      redis.call('EXPIRE', windows[2 * i - 1], 2 * lengths[i] + 1)
+    end
+  end
+  if claim then
+    local held = redis.call('GET', claim)
+    if held then
+      reply[2] = held
+    else
+      redis.call('SET', claim, record, 'EX', life)
+    end
+  end
   return reply
 end
-for i = 1, count do
-  reply[3 * i] = redis.call('INCR', windows[2 * i - 1])
-  if reply[3 * i] == 1 then
-    redis.call('EXPIRE', windows[2 * i - 1], 2 * ARGV[2 * i + 1] + 1)
-  end
-end
-local claim = KEYS[count + 1]
-if claim then
+
+local function settle()
+  local claim, fingerprint, record, life = key(), arg(), arg(), arg()
   local held = redis.call('GET', claim)
-  if held then
-    reply[2] = held
-  else
-    redis.call('SET', claim, ARGV[2 * count + 2], 'EX', ARGV[2 * count + 3])
+  if not held or string.sub(held, 2, 1 + #fingerprint) == fingerprint then
+    redis.call('SET', claim, record, 'EX', life)
   end
+  return 0
 end
-return reply
+
+local function release()
+  local claim = key()
+  if redis.call('GET', claim) == arg() then
+    redis.call('DEL', claim)
+  end
+  return 0
+end
+
+local calls = {e = enter, s = settle, r = release}
+local replies = {}
+while a < #ARGV do
+  replies[#replies + 1] = calls[arg()]()
+end
+return replies
 """
 
-# ARGV: the claim's fingerprint, the record to keep, its seconds. A record is one letter, the fingerprint, the rest.
-_SETTLE = """
-local held = redis.call('GET', KEYS[1])
-if not held or string.sub(held, 2, 1 + #ARGV[1]) == ARGV[1] then
-  redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
-end
-return 0
-"""
 
-_RELEASE = """
-if redis.call('GET', KEYS[1]) == ARGV[1] then
-  redis.call('DEL', KEYS[1])
-end
-return 0
-"""
-
-
-class RedisGate:
+class RedisStore:
     """`timeout` bounds each wait for the server, in seconds; `keep_seconds` is the life of a done record."""
 
     def __init__(self, url: str, timeout: float, keep_seconds: int) -> None:
-        # Not retried here: a repeated `enter` would count twice, and the caller goes on without Redis anyway.
+        # Not retried here: a repeated turn would count twice, and the caller goes on without Redis anyway.
         client: Any = redis.Redis.from_url(
             url,
             socket_timeout=timeout,
@@ -85,34 +107,36 @@ class RedisGate:
             retry=Retry(NoBackoff(), 0),
             decode_responses=True,
         )
-        self.client = client
         self.keep_seconds = keep_seconds
-        self._enter = client.register_script(_ENTER)
-        self._settle = client.register_script(_SETTLE)
-        self._release = client.register_script(_RELEASE)
+        self._turn = client.register_script(_TURN)
 
-    def enter(self, limits: Sequence[Limit], claim: Claim | None) -> Entry:
-        keys = [_PREFIX + limit.key for limit in limits]
-        args: list[str | int] = [len(limits)]
-        for limit in limits:
-            args += (limit.amount, limit.seconds)
-        if claim:
-            keys.append(_PREFIX + claim.key)
-            args += (claim.running, RUNNING_SECONDS)
-        return _entry(limits, self._run(self._enter, keys, args))
-
-    def settle(self, claim: Claim, answer: str) -> None:
-        args: list[str | int] = [claim.fingerprint, claim.done(answer), self.keep_seconds]
-        self._run(self._settle, [_PREFIX + claim.key], args)
-
-    def release(self, claim: Claim) -> None:
-        self._run(self._release, [_PREFIX + claim.key], [claim.running])
-
-    def _run(self, script: Any, keys: Sequence[str], args: Sequence[str | int]) -> Any:
+    def turn(self, calls: Sequence[Call]) -> list[Entry]:
+        keys: list[str] = []
+        args: list[str | int] = []
+        for call in calls:
+            self._write(call, keys, args)
         try:
-            return script(keys=keys, args=args)
+            replies = self._turn(keys=keys, args=args)
         except redis.RedisError as error:
             raise GateAwayError(type(error).__name__) from error
+        return [
+            _entry(call.limits, reply) if isinstance(call, Enter) else _NOTHING
+            for call, reply in zip(calls, replies, strict=True)
+        ]
+
+    def _write(self, call: Call, keys: list[str], args: list[str | int]) -> None:
+        if isinstance(call, Enter):
+            args += ("e", len(call.limits))
+            for limit in call.limits:
+                keys.append(_PREFIX + limit.key)
+                args += (limit.amount, limit.seconds)
+            args += (1, call.claim.running, RUNNING_SECONDS) if call.claim else (0,)
+        elif isinstance(call, Settle):
+            args += ("s", call.claim.fingerprint, call.claim.done(call.answer), self.keep_seconds)
+        else:
+            args += ("r", call.claim.running)
+        if call.claim:
+            keys.append(_PREFIX + call.claim.key)
 
 
 def _entry(limits: Sequence[Limit], reply: list[Any]) -> Entry:

@@ -8,9 +8,11 @@ from apps.forms import published
 from apps.forms.published import PublishedForm
 from apps.intake import process
 from apps.intake.commit import Bounds, Committer
-from apps.intake.gate.failing_open import FailingOpen
-from apps.intake.gate.memory import MemoryGate
+from apps.intake.gate.base import Call, Entry
+from apps.intake.gate.gate import Gate
+from apps.intake.gate.memory import MemoryStore
 from apps.intake.tests.forms import a_form
+from apps.intake.waiting import Waiting
 from formhub.core.stream.memory import MemoryPublisher, MemoryTopic
 
 
@@ -20,12 +22,22 @@ def topic() -> MemoryTopic:
 
 
 @pytest.fixture
-def gate() -> Iterator[MemoryGate]:
-    """The gate that the process uses."""
-    gate = MemoryGate()
-    before = process.gate.install(FailingOpen(gate))
-    yield gate
+def gate() -> Iterator[MemoryStore]:
+    """The store of the gate that the process uses."""
+    store = MemoryStore()
+    before = process.gate.install(InPlace(store))
+    yield store
     process.gate.install(before)
+
+
+class InPlace(Gate):
+    """A gate without a thread: each call is a turn and done at once, so that a test sees what it left behind."""
+
+    def _put(self, call: Call, asked: Waiting[Entry] | None) -> bool:
+        if self._breaker.ready():
+            self._take([(call, asked)])
+            return True
+        return False
 
 
 @pytest.fixture
@@ -63,5 +75,5 @@ def forms(monkeypatch: pytest.MonkeyPatch) -> Forms:
 
 
 @pytest.fixture
-def client(forms: Forms, gate: MemoryGate, committer: Committer) -> Client:
+def client(forms: Forms, gate: MemoryStore, committer: Committer) -> Client:
     return Client(raise_request_exception=False)

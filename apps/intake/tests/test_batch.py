@@ -9,7 +9,7 @@ from django.test import Client
 from apps.intake import batch, process
 from apps.intake.attempt import Caller
 from apps.intake.commit import Bounds, Committer
-from apps.intake.gate.memory import MemoryGate
+from apps.intake.gate.memory import MemoryStore
 from apps.intake.parsing.reserved import Payload
 from apps.intake.tests.conftest import Forms
 from apps.intake.tests.forms import a_form
@@ -111,7 +111,7 @@ class TestKeysOfSubmissions:
             202,
         ]
 
-    def test_without_redis_the_same_holds(self, client: Client, gate: MemoryGate, topic: MemoryTopic) -> None:
+    def test_without_redis_the_same_holds(self, client: Client, gate: MemoryStore, topic: MemoryTopic) -> None:
         gate.broken = True
         line = {"name": "Ada", "_key": "k-1"}
         response = send(client, [line, line, {"name": "Bob", "_key": "k-1"}])
@@ -122,7 +122,7 @@ class TestKeysOfSubmissions:
         assert again[0]["id"] == answers(response)[0]["id"]
         assert UUID(again[0]["id"]).version == 8
 
-    def test_a_try_that_runs_elsewhere_is_told_so(self, client: Client, gate: MemoryGate) -> None:
+    def test_a_try_that_runs_elsewhere_is_told_so(self, client: Client, gate: MemoryStore) -> None:
         send(client, [{"name": "Ada", "_key": "k-1"}])
         (key, (record, until)) = gate.records.popitem()
         gate.records[key] = ("r" + record[1:65] + "somebody", until)
@@ -225,7 +225,7 @@ class TestBrokerAway:
 
 
 def test_what_takes_too_long_to_hand_over_is_refused_so_that_the_answer_comes_in_time(
-    gate: MemoryGate, committer: Committer
+    gate: MemoryStore, committer: Committer
 ) -> None:
     clock = ManualClock()
 

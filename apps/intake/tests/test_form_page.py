@@ -15,7 +15,7 @@ from django.test import Client
 from apps.forms import published, schema
 from apps.intake import process
 from apps.intake.commit import Bounds, Committer
-from apps.intake.gate.memory import MemoryGate
+from apps.intake.gate.memory import MemoryStore
 from apps.intake.pages import languages
 from apps.intake.tests.conftest import Forms
 from apps.intake.tests.forms import DEFINITION
@@ -245,7 +245,7 @@ class TestSending:
         assert stored(topic)[0].answers == {"name": "Ada"}
 
     def test_a_try_that_stays_on_its_way_keeps_the_answers(
-        self, client: Client, gate: MemoryGate, monkeypatch: pytest.MonkeyPatch
+        self, client: Client, gate: MemoryStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("apps.intake.pages.form.PATIENCE_SECONDS", 0.0)
         page = opened(client)
@@ -260,7 +260,7 @@ class TestSending:
         assert (again.key, dict(again.sends)["name"]) == (page.key, "Ada")
 
     def test_once_the_first_try_failed_the_second_takes_its_place(
-        self, client: Client, gate: MemoryGate, topic: MemoryTopic, monkeypatch: pytest.MonkeyPatch
+        self, client: Client, gate: MemoryStore, topic: MemoryTopic, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         page = opened(client)
         send(client, page, GOOD)
@@ -293,7 +293,7 @@ class TestOtherAnswersUnderTheSameKey:
         assert send(client, again, {"name": "Bob", "age": "41"}).status_code == 303
         assert [envelope.answers["name"] for envelope in stored(topic)] == ["Ada", "Bob"]
 
-    def test_while_the_first_are_on_their_way_no_time_is_told(self, client: Client, gate: MemoryGate) -> None:
+    def test_while_the_first_are_on_their_way_no_time_is_told(self, client: Client, gate: MemoryStore) -> None:
         page = opened(client)
         send(client, page, GOOD)
         (key, (record, until)) = gate.records.popitem()

@@ -1,15 +1,18 @@
 """One suite of promises for both gates, and what a caller sees when the gate is away."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from threading import Semaphore
 from uuid import uuid4
 
 import pytest
 
-from apps.intake.gate.base import Claim, Entry, Gate, GateAwayError, Limit, Standing, stored_answer
-from apps.intake.gate.failing_open import SKIP_SECONDS, FailingOpen
-from apps.intake.gate.memory import MemoryGate
-from apps.intake.gate.redis import RedisGate
+from apps.intake.gate.base import Call, Claim, Enter, Entry, GateAwayError, Limit, Standing, stored_answer
+from apps.intake.gate.gate import SKIP_SECONDS, TURN_CALLS, Gate
+from apps.intake.gate.memory import MemoryStore
+from apps.intake.gate.redis import RedisStore
+from apps.intake.tests.conftest import InPlace
 from formhub.core.clock import ManualClock
 
 HOUR = 3600
@@ -101,12 +104,14 @@ class GatePromises:
 
 class TestMemoryGate(GatePromises):
     @pytest.fixture
-    def gate(self) -> Gate:
-        return MemoryGate()
+    def gate(self) -> Iterator[Gate]:
+        gate = Gate(MemoryStore())
+        yield gate
+        gate.close(5)
 
     def test_hits_and_records_end_with_their_time(self) -> None:
         clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
-        gate = MemoryGate(keep_seconds=100, clock=clock)
+        gate = InPlace(MemoryStore(keep_seconds=100, clock=clock))
         limit, claim = a_limit(2, seconds=60), a_claim()
         gate.enter([limit], claim)
         gate.enter([limit], None)
@@ -143,38 +148,90 @@ def test_the_wait_told_is_just_enough(current: int, previous: int, elapsed: floa
 
 
 def test_without_the_gate_everybody_enters_and_nobody_waits_for_it() -> None:
-    clock, gate = ManualClock(), MemoryGate(broken=True)
-    calls = count_calls(gate)
-    door = FailingOpen(gate, clock)
+    clock, store = ManualClock(), MemoryStore(broken=True)
+    gate = InPlace(store, clock)
     claim = a_claim()
 
-    assert [door.enter([a_limit(1)], claim) for _ in range(3)] == [Entry()] * 3
-    door.settle(claim, "answer")
-    door.release(claim)
-    assert calls() == 1
+    assert [gate.enter([a_limit(1)], claim) for _ in range(3)] == [Entry()] * 3
+    gate.settle(claim, "answer")
+    gate.release(claim)
+    assert store.turns == 1
 
-    gate.broken = False
+    store.broken = False
     clock.advance(SKIP_SECONDS)
-    assert door.enter([a_limit(1)], claim).standings
-    assert door.enter([], a_claim(claim.key)).held == claim.running
+    assert gate.enter([a_limit(1)], claim).standings
+    assert gate.enter([], a_claim(claim.key)).held == claim.running
 
 
-def count_calls(gate: MemoryGate) -> Callable[[], int]:
-    calls: list[int] = []
-    now = gate._now
+class Slow(MemoryStore):
+    """Each turn waits to be let go on."""
 
-    def counted() -> float:
-        calls.append(1)
-        return now()
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+        self.begun, self.go_on = Semaphore(0), Semaphore(0)
 
-    gate._now = counted  # type: ignore[method-assign]
-    return lambda: len(calls)
+    def turn(self, calls: Sequence[Call]) -> list[Entry]:
+        self.sizes.append(len(calls))
+        self.begun.release()
+        assert self.go_on.acquire(timeout=10)
+        return super().turn(calls)
+
+
+class TestTurns:
+    @pytest.fixture
+    def store(self) -> Slow:
+        return Slow()
+
+    @pytest.fixture
+    def gate(self, store: Slow) -> Iterator[Gate]:
+        gate = Gate(store)
+        yield gate
+        store.go_on.release(100)
+        gate.close(5)
+
+    def test_what_comes_during_a_turn_is_the_next_one(self, gate: Gate, store: Slow) -> None:
+        limit = a_limit(1000)
+        first = gate.ask([limit], None)
+        assert store.begun.acquire(timeout=10)
+        others = [gate.ask([limit], None) for _ in range(TURN_CALLS + 1)]
+        store.go_on.release(3)
+
+        counts = [asked.result(10).standings[0].current for asked in (first, *others)]
+        assert counts == list(range(1, TURN_CALLS + 3))
+        assert store.sizes == [1, TURN_CALLS, 1]
+
+    def test_a_loop_awaits_its_turn(self, gate: Gate, store: Slow) -> None:
+        store.go_on.release(10)
+        limit = a_limit(10)
+
+        async def several() -> list[Entry]:
+            async def one() -> Entry:
+                return await gate.ask([limit], None)
+
+            return await asyncio.gather(*(one() for _ in range(5)))
+
+        assert sorted(entry.standings[0].current for entry in asyncio.run(several())) == [1, 2, 3, 4, 5]
+
+    def test_a_store_with_a_defect_stops_nobody(self, gate: Gate, store: Slow, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fails(calls: Sequence[Call]) -> list[Entry]:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(store, "turn", fails)
+        assert [gate.enter([a_limit(1)], None) for _ in range(2)] == [Entry()] * 2
+
+    def test_whoever_is_not_waited_for_is_done_before_the_end(self, store: Slow) -> None:
+        gate, claim = Gate(store), a_claim()
+        store.go_on.release(10)
+        gate.settle(claim, "answer")
+        gate.close(10)
+        assert store.records[claim.key][0] == claim.done("answer")
 
 
 def test_a_redis_that_nobody_runs_is_told_as_away() -> None:
-    gate = RedisGate("redis://127.0.0.1:9/0", timeout=0.2, keep_seconds=60)
+    store = RedisStore("redis://127.0.0.1:9/0", timeout=0.2, keep_seconds=60)
     with pytest.raises(GateAwayError):
-        gate.enter([a_limit(1)], a_claim())
+        store.turn([Enter([a_limit(1)], a_claim())])
 
 
 def test_times_of_limits_never_lie_in_the_past() -> None:

@@ -21,9 +21,8 @@ from apps.forms.models import Form
 from apps.intake import process
 from apps.intake.accept import accept
 from apps.intake.commit import Bounds, Committer
-from apps.intake.gate.base import Gate
-from apps.intake.gate.failing_open import FailingOpen
-from apps.intake.gate.redis import RedisGate
+from apps.intake.gate.gate import Gate
+from apps.intake.gate.redis import RedisStore
 from apps.intake.parsing import reserved
 from apps.intake.parsing.body import Content
 from apps.intake.parsing.reserved import Payload
@@ -106,7 +105,7 @@ def committer(log: Log) -> Iterator[Committer]:
 
 @pytest.fixture
 def redis_gate(valkey_service: Any) -> Iterator[Gate]:
-    gate = FailingOpen(RedisGate(valkey_service.url, timeout=2, keep_seconds=60))
+    gate = Gate(RedisStore(valkey_service.url, timeout=2, keep_seconds=60))
     before = process.gate.install(gate)
     yield gate
     process.gate.install(before)
@@ -114,8 +113,10 @@ def redis_gate(valkey_service: Any) -> Iterator[Gate]:
 
 class TestRedisGate(GatePromises):
     @pytest.fixture
-    def gate(self, valkey_service: Any) -> Gate:
-        return RedisGate(valkey_service.url, timeout=2, keep_seconds=60)
+    def gate(self, valkey_service: Any) -> Iterator[Gate]:
+        gate = Gate(RedisStore(valkey_service.url, timeout=2, keep_seconds=60))
+        yield gate
+        gate.close(5)
 
 
 def timed_post(client: Client, **headers: str) -> tuple[Any, float]:
@@ -334,7 +335,7 @@ def test_limits_hold_in_redis(client: Client, forms: Forms) -> None:
 
 
 def test_without_redis_submissions_are_taken(client: Client, log: Log) -> None:
-    before = process.gate.install(FailingOpen(RedisGate("redis://127.0.0.1:9/0", timeout=0.2, keep_seconds=60)))
+    before = process.gate.install(Gate(RedisStore("redis://127.0.0.1:9/0", timeout=0.2, keep_seconds=60)))
     try:
         ids = {eventually(lambda: answered_202(client)).json()["id"] for _ in range(3)}
     finally:

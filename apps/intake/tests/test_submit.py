@@ -8,7 +8,7 @@ from django.test import Client
 from django.utils.dateparse import parse_datetime
 
 from apps.intake import receipts
-from apps.intake.gate.memory import MemoryGate
+from apps.intake.gate.memory import MemoryStore
 from apps.intake.tests.conftest import Forms
 from apps.intake.tests.forms import FORM, ORGANIZATION
 from apps.orgs import keys
@@ -151,7 +151,7 @@ class TestIdempotency:
         assert post(client, {}, Idempotency_Key="k-1").status_code == 422
         assert post(client, GOOD, Idempotency_Key="k-1").status_code == 202
 
-    def test_a_running_try_answers_409(self, client: Client, gate: MemoryGate) -> None:
+    def test_a_running_try_answers_409(self, client: Client, gate: MemoryStore) -> None:
         post(client, Idempotency_Key="k-1")
         (key, (record, until)) = gate.records.popitem()
         gate.records[key] = ("r" + record[1:65] + "somebody", until)
@@ -161,7 +161,7 @@ class TestIdempotency:
         assert response["Retry-After"] == "1"
 
     def test_without_redis_a_repetition_gets_the_same_id(
-        self, client: Client, gate: MemoryGate, topic: MemoryTopic
+        self, client: Client, gate: MemoryStore, topic: MemoryTopic
     ) -> None:
         gate.broken = True
         ids = {post(client, Idempotency_Key="k-1").json()["id"] for _ in range(2)}
@@ -220,7 +220,7 @@ class TestLimits:
         other = client.post(URL, orjson.dumps(GOOD), content_type="application/json", REMOTE_ADDR="192.0.2.7")
         assert problem(other)["detail"].startswith("Too many submissions from all callers to this form")
 
-    def test_without_redis_submissions_go_on(self, client: Client, gate: MemoryGate, forms: Forms) -> None:
+    def test_without_redis_submissions_go_on(self, client: Client, gate: MemoryStore, forms: Forms) -> None:
         forms.put(rates={"per_address": "1/hour"})
         gate.broken = True
         answers = [post(client) for _ in range(3)]

@@ -1,0 +1,80 @@
+"""A value that another thread will bring: a thread waits for it, a loop awaits it.
+
+Where no loop runs an await waits in place, so one coroutine serves threads and loops: see `formhub.core.lanes.drive`.
+"""
+
+import asyncio
+import threading
+from collections.abc import Generator, Iterable
+from typing import Generic, TypeVar
+
+Value = TypeVar("Value")
+Futures = list[asyncio.Future[None]]
+
+
+class NotSettledError(Exception):
+    """Nobody brought the value in time."""
+
+
+class Waiting(Generic[Value]):
+    """Settled once. `patience`: seconds after which an await in a thread gives up."""
+
+    __slots__ = ("_futures", "_settled", "_value", "patience")
+
+    def __init__(self, patience: float) -> None:
+        self.patience = patience
+        self._value: tuple[Value] | None = None
+        self._settled = threading.Lock()
+        self._settled.acquire()
+        self._futures: Futures = []
+
+    @property
+    def settled(self) -> bool:
+        return self._value is not None
+
+    def result(self, timeout: float) -> Value:
+        """Raises NotSettledError when `timeout` seconds have passed."""
+        if not self._settled.acquire(timeout=timeout):
+            raise NotSettledError
+        self._settled.release()
+        return self._get()
+
+    def __await__(self) -> Generator[None, None, Value]:
+        if self._value is not None:
+            return self._value[0]
+        if asyncio._get_running_loop() is None:
+            return self.result(self.patience)
+        # First register, then look: `settle` does the reverse, so one of the two sees the other.
+        future = asyncio.get_running_loop().create_future()
+        self._futures.append(future)
+        if self._value is None:
+            yield from future
+        return self._get()
+
+    def settle(self, value: Value) -> Futures:
+        """Take the value, unless there is one; what is to be handed to `wake`. Called by one thread at a time."""
+        if self._value is not None:
+            return []
+        self._value = (value,)
+        self._settled.release()
+        return self._futures
+
+    def _get(self) -> Value:
+        assert self._value is not None
+        return self._value[0]
+
+
+def wake(futures: Iterable[asyncio.Future[None]]) -> None:
+    """One call into each loop, however many of its futures are woken."""
+    by_loop: dict[asyncio.AbstractEventLoop, Futures] = {}
+    for future in futures:
+        by_loop.setdefault(future.get_loop(), []).append(future)
+    for loop, waiting in by_loop.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_set_all, waiting)
+
+
+def _set_all(futures: Futures) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_result(None)
