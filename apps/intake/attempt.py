@@ -25,7 +25,7 @@ from apps.intake.gate.base import Claim, Entry
 from apps.intake.parsing.reserved import Payload
 from apps.intake.ticket import RETRY_SECONDS, NotCommittedError
 from apps.orgs.keys import KeyGrant
-from formhub.core import logs
+from formhub.core import lanes, logs
 from formhub.core.clock import Clock, SystemClock
 from formhub.core.ids import canonical
 from formhub.core.metrics import ACCEPTED
@@ -39,9 +39,11 @@ _ACCEPTED = ACCEPTED.labels("kafka")
 
 
 def find_form(name: str) -> PublishedForm:
-    """Raises Problem 404, and 503 where only the database could tell."""
+    """Raises Problem 404, and 503 where only the database could tell; Elsewhere where that may not be asked."""
     try:
-        form = published.by_name(name)
+        form = published.peek(name) if lanes.on_loop() else published.by_name(name)
+    except published.NotCached:
+        raise lanes.Elsewhere from None
     except Error as error:
         # Only for a form that this process has not seen for minutes: the others are remembered.
         raise not_looked_up() from error
@@ -65,7 +67,10 @@ class Caller:
 
 
 class Attempt:
-    """Steps in their order: `enter`, `replayed`, `send`, then `accepted` with the receipt, or `withdraw`."""
+    """Steps in their order: `enter`, `replayed`, `send`, then `accepted` with the receipt, or `withdraw`.
+
+    What waits is a coroutine, for a loop as well as for a thread, which drives it (`formhub.core.lanes.drive`).
+    """
 
     def __init__(self, form: PublishedForm, caller: Caller) -> None:
         logs.bind(form=form.id)
@@ -76,15 +81,15 @@ class Attempt:
         self.claim: Claim | None = None
         self.entry = Entry()
 
-    def enter(self, read: Callable[[], Payload]) -> None:
+    async def enter(self, read: Callable[[], Payload]) -> None:
         """Read what was sent and pass the gate. Raises Problem."""
         try:
             self._take(read())
         except Problem:
             # Unusable bodies count as well, or they were a way around the limits.
-            self._pass_gate()
+            await self._pass_gate()
             raise
-        self._pass_gate()
+        await self._pass_gate()
 
     def wait_for_first(self, seconds: float, clock: Clock | None = None) -> None:
         """Let a first try that still runs, with the same key and answers, come to its end."""
@@ -136,10 +141,10 @@ class Attempt:
         if self.claim:
             process.gate().release(self.claim)
 
-    def finish(self) -> dict[str, Any]:
+    async def finish(self) -> dict[str, Any]:
         """Send, wait for the receipt, and give the answer. Raises Problem, NotCommittedError."""
         try:
-            accepted = self.send().result()
+            accepted = await self.send()
         except Exception:
             self.withdraw()
             raise
@@ -151,9 +156,9 @@ class Attempt:
             self.parsed = canonical(payload.answers)
             self.claim = idempotency.claim(self.form, payload.key, self.parsed)
 
-    def _pass_gate(self) -> None:
+    async def _pass_gate(self) -> None:
         limits = throttle.limits_of(self.form, self.caller.grant, self.caller.address)
-        self.entry = process.gate().enter(limits, self.claim)
+        self.entry = await process.gate().ask(limits, self.claim)
         throttle.check(self.entry)
 
     def _meta(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from apps.intake.parsing.reserved import Payload
 from apps.intake.ticket import RETRY_SECONDS, NotCommittedError
 from formhub.core import logs, problem
 from formhub.core.clock import Clock, SystemClock
+from formhub.core.lanes import drive
 from formhub.core.metrics import REFUSED
 from formhub.core.problem import Problem
 
@@ -64,7 +65,7 @@ def _take(line: _Line, read: Read, sent: dict[str, _Line]) -> None:
     """As far as the log; what is refused on the way, or was answered before, has its answer now."""
     attempt = line.attempt
     try:
-        attempt.enter(read)
+        drive(attempt.enter(read))
         line.twin = _twin(attempt, sent)
         if line.twin is None:
             _send(line, sent)

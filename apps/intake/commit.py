@@ -5,7 +5,6 @@ Each partition has a lane with one group in flight, which keeps a form's submiss
 A submission past its deadline is dropped before it is handed over, never after.
 """
 
-import asyncio
 import logging
 import threading
 from collections import deque
@@ -13,7 +12,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from apps.intake.breaker import Breaker
-from apps.intake.ticket import NotCommittedError, Outcome, OverloadedError, Ticket, not_committed, wake
+from apps.intake.ticket import NotCommittedError, Outcome, OverloadedError, Ticket, not_committed
+from apps.intake.waiting import Futures, wake
 from formhub.core.clock import Clock, SystemClock
 from formhub.core.metrics import ACK_SECONDS, BREAKER_OPEN, GROUP_SIZE, PENDING
 from formhub.core.stream.base import Message, Publisher, Receipt, StreamError
@@ -24,8 +24,6 @@ OPEN_SECONDS = 1.0
 # One lane's failures may be one partition's leader changing; this many in a row without a success are the broker.
 FAILURES_IN_A_ROW = 3
 logger = logging.getLogger(__name__)
-
-Futures = list[asyncio.Future[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +203,7 @@ class Committer:
         self._release(tickets)
         futures: Futures = []
         for ticket, outcome in zip(tickets, outcomes, strict=True):
-            futures += ticket.finish(outcome if isinstance(outcome, Receipt) else not_committed(outcome))
+            futures += ticket.settle(outcome if isinstance(outcome, Receipt) else not_committed(outcome))
         return futures
 
     def _succeeded(self, lane: _Lane) -> None:
@@ -274,4 +272,4 @@ class Committer:
 
 
 def _finish(tickets: list[Ticket], outcome: Outcome) -> Futures:
-    return [future for ticket in tickets for future in ticket.finish(outcome)]
+    return [future for ticket in tickets for future in ticket.settle(outcome)]

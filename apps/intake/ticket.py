@@ -1,12 +1,13 @@
-"""The future of one submission's receipt: a thread waits for it, a loop awaits it."""
+"""The receipt of one submission, as long as nobody knows whether it will come."""
 
-import asyncio
-import threading
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 
+from apps.intake.waiting import NotSettledError, Waiting
 from formhub.core.stream.base import Message, Receipt, StreamError
 
 RETRY_SECONDS = 2
+# A wait beyond the deadline, in which the committer may be held up in one call of the producer.
+GRACE_SECONDS = 2.0
 
 
 class NotCommittedError(Exception):
@@ -25,19 +26,16 @@ class OverloadedError(NotCommittedError):
 Outcome = Receipt | NotCommittedError
 
 
-class Ticket:
+class Ticket(Waiting[Outcome]):
     """Settled once, by its deadline at the latest. Times are those of the committer's monotonic clock."""
 
-    __slots__ = ("_outcome", "_settled", "_waiting", "deadline", "message", "since")
+    __slots__ = ("deadline", "message", "since")
 
     def __init__(self, message: Message, since: float, deadline: float) -> None:
+        super().__init__(deadline - since + GRACE_SECONDS)
         self.message = message
         self.since = since
         self.deadline = deadline
-        self._outcome: Outcome | None = None
-        self._settled = threading.Lock()
-        self._settled.acquire()
-        self._waiting: list[asyncio.Future[None]] = []
 
     @property
     def size(self) -> int:
@@ -45,49 +43,20 @@ class Ticket:
 
     def result(self, timeout: float) -> Receipt:
         """Raises NotCommittedError, also when `timeout` seconds have passed."""
-        if not self._settled.acquire(timeout=timeout):
-            raise NotCommittedError("silent", ambiguous=True)
-        self._settled.release()
-        return self._value()
+        try:
+            return _receipt(super().result(timeout))
+        except NotSettledError:
+            raise NotCommittedError("silent", ambiguous=True) from None
 
     def __await__(self) -> Generator[None, None, Receipt]:
-        # First register, then look: `finish` does the reverse, so one of the two sees the other.
-        future = asyncio.get_running_loop().create_future()
-        self._waiting.append(future)
-        if self._outcome is None:
-            yield from future
-        return self._value()
-
-    def finish(self, outcome: Outcome) -> list[asyncio.Future[None]]:
-        """Take the outcome, unless there is one; the futures that are to be woken. Called under one lock."""
-        if self._outcome is not None:
-            return []
-        self._outcome = outcome
-        self._settled.release()
-        return self._waiting
-
-    def _value(self) -> Receipt:
-        assert self._outcome is not None
-        if isinstance(self._outcome, NotCommittedError):
-            # A new one: a group shares its error, and each raise would lengthen the shared traceback.
-            raise NotCommittedError(self._outcome.reason, ambiguous=self._outcome.ambiguous)
-        return self._outcome
+        return _receipt((yield from super().__await__()))
 
 
-def wake(futures: Iterable[asyncio.Future[None]]) -> None:
-    """One call into each loop, however many of its futures are woken."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
-    for future in futures:
-        by_loop.setdefault(future.get_loop(), []).append(future)
-    for loop, waiting in by_loop.items():
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(_set_all, waiting)
-
-
-def _set_all(futures: list[asyncio.Future[None]]) -> None:
-    for future in futures:
-        if not future.done():
-            future.set_result(None)
+def _receipt(outcome: Outcome) -> Receipt:
+    if isinstance(outcome, NotCommittedError):
+        # A new one: a group shares its error, and each raise would lengthen the shared traceback.
+        raise NotCommittedError(outcome.reason, ambiguous=outcome.ambiguous)
+    return outcome
 
 
 def not_committed(error: StreamError) -> NotCommittedError:

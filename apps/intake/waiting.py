@@ -8,6 +8,8 @@ import threading
 from collections.abc import Generator, Iterable
 from typing import Generic, TypeVar
 
+from formhub.core.lanes import on_loop
+
 Value = TypeVar("Value")
 Futures = list[asyncio.Future[None]]
 
@@ -42,7 +44,7 @@ class Waiting(Generic[Value]):
     def __await__(self) -> Generator[None, None, Value]:
         if self._value is not None:
             return self._value[0]
-        if asyncio._get_running_loop() is None:
+        if not on_loop():
             return self.result(self.patience)
         # First register, then look: `settle` does the reverse, so one of the two sees the other.
         future = asyncio.get_running_loop().create_future()

@@ -2,16 +2,19 @@
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 
 from formhub.core import logs, problem
 from formhub.core.ids import uuid7
 
-Handler = Callable[[HttpRequest], HttpResponse]
+Handler = Callable[[HttpRequest], HttpResponseBase]
 HEADER = "X-Request-ID"
+_HEADER_IN_META = "HTTP_X_REQUEST_ID"
 _SANE = re.compile(r"[A-Za-z0-9._-]{8,128}")
 logger = logging.getLogger(__name__)
 
@@ -33,17 +36,27 @@ def client_address(request: HttpRequest) -> str:
     return str(hops[-trusted])
 
 
+@contextmanager
+def identified(request: HttpRequest) -> Iterator[None]:
+    """Give the request an id, or take over the caller's if it is sane, and mark the log lines within."""
+    sent = request.META.get(_HEADER_IN_META, "")
+    request.request_id = sent if _SANE.fullmatch(sent) else str(uuid7())  # type: ignore[attr-defined]
+    with logs.context(request_id=request_id(request)):
+        yield
+
+
 class RequestIdMiddleware:
-    """Gives each request an id, or takes over the caller's if it is sane, answers with it and marks its log lines."""
+    """Gives each request an id and answers with it."""
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        sent = request.headers.get(HEADER, "")
-        request.request_id = sent if _SANE.fullmatch(sent) else str(uuid7())  # type: ignore[attr-defined]
-        with logs.context(request_id=request_id(request)):
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        with identified(request):
             response = self.get_response(request)
+        return self.process_response(request, response)
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         response[HEADER] = request_id(request)
         return response
 
@@ -54,17 +67,20 @@ class ProblemMiddleware:
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
-        if not request.path.startswith("/api/") or response.status_code < 400:
-            return response
-        if response.get("Content-Type", "").startswith(problem.CONTENT_TYPE):
-            return response
-        replacement = problem.response(_of_status(response.status_code), request)
-        for name in ("Allow", "Retry-After", "WWW-Authenticate"):
-            if name in response:
-                replacement[name] = response[name]
-        return replacement
+        return as_problem(request, response) if request.path.startswith("/api/") else response
+
+
+def as_problem(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    """The response, or a problem of its status in its place where it is an error of another form."""
+    if response.status_code < 400 or response.get("Content-Type", "").startswith(problem.CONTENT_TYPE):
+        return response
+    replacement = problem.response(_of_status(response.status_code), request)
+    for name in ("Allow", "Retry-After", "WWW-Authenticate"):
+        if name in response:
+            replacement[name] = response[name]
+    return replacement
 
 
 def _of_status(status: int) -> problem.Problem:

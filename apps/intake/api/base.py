@@ -13,21 +13,51 @@ from apps.intake.attempt import Caller, as_problem, find_form
 from apps.orgs import keys
 from apps.orgs.keys import KeyGrant
 from formhub.core import problem
+from formhub.core.lanes import Elsewhere, drive, on_loop
 from formhub.core.metrics import REFUSED
 from formhub.core.problem import Problem
 
-SPECIAL = ("POST", "OPTIONS")
 SUBMIT = "submit"
 _BEARER: dict[str, str] = {"WWW-Authenticate": "Bearer"}
 
 
 class PublicView(APIView):
-    """Public and without cookies. Views that add methods keep theirs: what is special here is for POST and OPTIONS."""
+    """Public and without cookies. Views that add methods keep theirs: what is special here is for POST and OPTIONS.
 
+    A submission brings its own key, limits and formats, so a POST passes none of what DRF does for the others; it goes
+    the short way (formhub.core.lanes) where the server has one.
+    """
+
+    short = ("POST",)
+    inline_bytes = 0
     origins: Sequence[str] = ()
 
+    async def take(self, request: HttpRequest, form: str) -> HttpResponse:
+        """What a POST does. Raises Problem and what `as_problem` knows."""
+        raise NotImplementedError
+
+    async def answer(self, request: HttpRequest, form: str) -> HttpResponse:
+        try:
+            response = await self.take(request, form)
+        except Elsewhere:
+            raise
+        except Exception as error:
+            found = as_problem(error) or problem.from_exception(error)
+            REFUSED.labels(found.code if found else "server_error").inc()
+            if found is None:
+                raise
+            response = problem.response(found, request)
+        cors.open_to(request, response, self.origins)
+        return response
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return self.post(request, **kwargs) if request.method == "POST" else super().dispatch(request, *args, **kwargs)
+
+    def post(self, request: HttpRequest, form: str) -> HttpResponse:
+        return drive(self.answer(request, form))
+
     def find(self, name: str) -> PublishedForm:
-        """The form whose sites may read the answer. Raises Problem 404, 503."""
+        """The form whose sites may read the answer. Raises Problem 404, 503, Elsewhere."""
         found = find_form(name)
         self.origins = found.allowed_origins
         return found
@@ -39,29 +69,26 @@ class PublicView(APIView):
         return response
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        # A submission brings its own key, limits and formats; the general checks are for the other methods.
-        if request.method not in SPECIAL and hasattr(self, str(request.method).lower()):
+        if request.method != "OPTIONS" and hasattr(self, str(request.method).lower()):
             super().initial(request, *args, **kwargs)
 
     def handle_exception(self, exc: Exception) -> Any:
-        if self.request.method not in SPECIAL:
+        if self.request.method != "OPTIONS":
             return super().handle_exception(exc)
         found = as_problem(exc) or problem.from_exception(exc)
-        if self.request.method == "POST":
-            REFUSED.labels(found.code if found else "server_error").inc()
         if found is None:
             raise exc
         return problem.response(found, self.request._request)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         finished = super().finalize_response(request, response, *args, **kwargs)
-        if request.method in SPECIAL:
+        if request.method == "OPTIONS":
             cors.open_to(request, finished, self.origins)
         return finished
 
 
 def caller_of(request: HttpRequest, form: PublishedForm) -> Caller:
-    """Raises Problem 401, 403, 404."""
+    """Raises Problem 401, 403, 404, Elsewhere."""
     return Caller.of(request, _grant(request, form))
 
 
@@ -72,7 +99,10 @@ def _grant(request: HttpRequest, form: PublishedForm) -> KeyGrant | None:
         if form.key_required:
             raise Problem(401, "key_required", "This form takes submissions with an API key only.", headers=_BEARER)
         return None
-    grant = keys.grant(token.strip())
+    try:
+        grant = keys.peek(token.strip()) if on_loop() else keys.grant(token.strip())
+    except keys.NotCached:
+        raise Elsewhere from None
     if grant is None:
         raise Problem(401, "invalid_key", "This API key is not known, was revoked, or has expired.", headers=_BEARER)
     if grant.organization != form.organization:

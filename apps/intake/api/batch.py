@@ -6,7 +6,7 @@ from functools import partial
 import orjson
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from rest_framework.request import Request
+from drf_spectacular.utils import extend_schema_view
 
 from apps.forms.published import PublishedForm
 from apps.intake import batch, process, throttle
@@ -20,14 +20,14 @@ from apps.intake.parsing.reserved import Payload
 from formhub.core.problem import Problem
 
 
+@extend_schema_view(post=document_batch)
 class BatchView(PublicView):
     """Each submission is taken or refused by itself. Only what cannot be told apart is refused as a whole."""
 
-    @document_batch
-    def post(self, request: Request, form: str) -> HttpResponse:
+    async def take(self, request: HttpRequest, form: str) -> HttpResponse:
         found = self.find(form)
-        caller = caller_of(request._request, found)
-        sent = _read(request._request, found, caller)
+        caller = caller_of(request, found)
+        sent = await _read(request, found, caller)
         answers, entry = batch.submit(found, caller, [_reader(piece) for piece in sent.pieces])
         response = _respond(sent.kind, answers)
         for name, value in throttle.headers(entry).items():
@@ -35,7 +35,7 @@ class BatchView(PublicView):
         return response
 
 
-def _read(request: HttpRequest, form: PublishedForm, caller: Caller) -> Batch:
+async def _read(request: HttpRequest, form: PublishedForm, caller: Caller) -> Batch:
     """Raises Problem 400, 413, 415, 422, and 429."""
     try:
         if "HTTP_IDEMPOTENCY_KEY" in request.META:
@@ -43,7 +43,7 @@ def _read(request: HttpRequest, form: PublishedForm, caller: Caller) -> Batch:
         return read_batch(request, settings.INTAKE_BATCH_BYTES_MAX, settings.INTAKE_BATCH_ITEMS_MAX)
     except Problem:
         # A body that nobody can use counts as one submission, or it were a way around the limits.
-        throttle.check(process.gate().enter(throttle.limits_of(form, caller.grant, caller.address), None))
+        throttle.check(await process.gate().ask(throttle.limits_of(form, caller.grant, caller.address), None))
         raise
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from rest_framework.request import Request
+from drf_spectacular.utils import extend_schema_view
 
 from apps.intake import endings, throttle
 from apps.intake.api import cors
@@ -19,14 +19,16 @@ from apps.intake.parsing.body import read_content
 from apps.intake.parsing.reserved import Payload
 
 
+@extend_schema_view(post=document_submit)
 class SubmitView(PublicView):
-    @document_submit
-    def post(self, request: Request, form: str) -> HttpResponse:
+    inline_bytes = 64 * 1024
+
+    async def take(self, request: HttpRequest, form: str) -> HttpResponse:
         found = self.find(form)
-        attempt = Attempt(found, caller_of(request._request, found))
-        attempt.enter(lambda: _read(request._request))
+        attempt = Attempt(found, caller_of(request, found))
+        await attempt.enter(lambda: _read(request))
         replayed = attempt.replayed()
-        response = _respond(request._request, attempt, replayed or attempt.finish())
+        response = _respond(request, attempt, replayed or await attempt.finish())
         if replayed:
             response["Idempotent-Replayed"] = "true"
         return response

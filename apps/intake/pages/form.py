@@ -33,6 +33,7 @@ from apps.intake.parsing import reserved
 from apps.intake.parsing.body import MULTIPART, URLENCODED, content_type, read_content
 from apps.intake.parsing.reserved import Payload
 from apps.intake.ticket import NotCommittedError
+from formhub.core.lanes import drive
 from formhub.core.metrics import REFUSED
 from formhub.core.problem import Problem
 
@@ -93,9 +94,9 @@ def hosted_form(frame: Frame, form: PublishedForm) -> HttpResponse:
 def _submit(frame: Frame, form: PublishedForm) -> HttpResponse:
     attempt = Attempt(form, Caller.of(frame.request))
     try:
-        attempt.enter(lambda: _read(frame.request))
+        drive(attempt.enter(lambda: _read(frame.request)))
         attempt.wait_for_first(PATIENCE_SECONDS)
-        answer = attempt.replayed() or attempt.finish()
+        answer = attempt.replayed() or drive(attempt.finish())
     except (Problem, NotCommittedError) as error:
         problem = as_problem(error)
         assert problem is not None

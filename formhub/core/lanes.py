@@ -1,0 +1,124 @@
+"""Two ways from a request to its answer.
+
+The site's: all middleware, one thread a request. The short one, for views that are asked thousands of times a second:
+only the steps of settings.SHORT_MIDDLEWARE, and a coroutine that waits without holding a thread where a loop runs it.
+A view class goes the short way for the methods that it names in `short`; it answers them by `answer`.
+
+A coroutine of the short way waits for nothing but things that know of both (`apps.intake.waiting`), so a thread can
+drive it as well: what is answered, and in which order, is the same everywhere.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Executor
+from contextvars import copy_context
+from functools import lru_cache, partial
+from typing import Any, ClassVar, Protocol, TypeVar
+
+from django.core.handlers.exception import response_for_exception
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.urls import Resolver404, ResolverMatch, get_resolver
+from django.utils.module_loading import import_string
+
+from formhub.core import requests
+
+Value = TypeVar("Value")
+Answer = Coroutine[Any, Any, HttpResponseBase]
+
+
+class Elsewhere(Exception):  # noqa: N818 - an answer, not a failure
+    """Only a thread can answer this. Raised before anything was read or done."""
+
+
+class ShortView(Protocol):
+    """`short`: methods; `inline_bytes`: a larger body is for a thread, which then drives the same coroutine."""
+
+    short: ClassVar[Sequence[str]]
+    inline_bytes: ClassVar[int]
+
+    def answer(self, request: HttpRequest, **kwargs: Any) -> Answer:
+        """May raise Elsewhere where a loop runs it; any other exception is a defect."""
+
+
+def on_loop() -> bool:
+    """Whether this thread runs an event loop, and must not wait."""
+    return asyncio._get_running_loop() is not None
+
+
+def drive(coroutine: Coroutine[Any, Any, Value]) -> Value:
+    """Run a coroutine of the short way in this thread, waiting in place."""
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        value: Value = done.value
+        return value
+    coroutine.close()
+    raise RuntimeError("The coroutine waits for something that only a loop can bring.")
+
+
+class Lane:
+    """The short way. `threads`: where views go on that a loop cannot answer."""
+
+    def __init__(self, middleware: Sequence[str], threads: Executor | None = None) -> None:
+        steps = [import_string(path)(_never_called) for path in middleware]
+        self._before = [step.process_request for step in steps if hasattr(step, "process_request")]
+        self._view = [step.process_view for step in steps if hasattr(step, "process_view")]
+        self._failed = [step.process_exception for step in steps if hasattr(step, "process_exception")]
+        self._after = [step.process_response for step in reversed(steps) if hasattr(step, "process_response")]
+        self._threads = threads
+
+    def match(self, method: str, path: str) -> ResolverMatch | None:
+        """None for what goes the site's way."""
+        try:
+            match = _resolve(path)
+        except Resolver404:
+            return None
+        return match if method in getattr(_view_class(match), "short", ()) else None
+
+    async def respond(self, request: HttpRequest, match: ResolverMatch) -> HttpResponseBase:
+        request.resolver_match = match
+        with requests.identified(request):
+            response: HttpResponseBase | None = None
+            for step in self._before:
+                response = response or step(request)
+            if response is None:
+                for step in self._view:
+                    step(request, match.func, match.args, match.kwargs)
+                response = await self._answer(request, match)
+            for step in self._after:
+                response = step(request, response)
+        return response
+
+    async def _answer(self, request: HttpRequest, match: ResolverMatch) -> HttpResponseBase:
+        make: Callable[[], Answer] = partial(view_of(match)().answer, request, **match.kwargs)
+        try:
+            try:
+                return await make()
+            except Elsewhere:
+                assert self._threads is not None
+                context = copy_context()
+                loop = asyncio.get_running_loop()
+                return await loop.run_in_executor(self._threads, lambda: context.run(lambda: drive(make())))
+        except Exception as error:  # noqa: BLE001 - as Django does it for every view
+            for step in self._failed:
+                step(request, error)
+            return requests.as_problem(request, response_for_exception(request, error))
+
+
+def view_of(match: ResolverMatch) -> type[ShortView]:
+    """Of what `Lane.match` found."""
+    view: type[ShortView] = _view_class(match)
+    return view
+
+
+def _view_class(match: ResolverMatch) -> Any:
+    return getattr(match.func, "view_class", None)
+
+
+# A path of a form in use is resolved once; ten thousand of them take a few megabytes.
+_resolve = lru_cache(maxsize=10_000)(lambda path: get_resolver().resolve(path))
+
+
+def _never_called(request: HttpRequest) -> HttpResponseBase:
+    raise NotImplementedError
