@@ -116,15 +116,24 @@ def variants(made: Installation, forms: Sequence[dict[str, str]], load: Load, th
         command = granian("rsgi", "bench.floor:app", port, workers=1)
         return measured(made, "floor", command, port, paths_of_floor(len(forms)), load)
 
-    def product(blocking: int) -> Figures:
+    def rsgi() -> Figures:
+        port = free_port()
+        command = granian("rsgi", "formhub.rsgi:application", port, workers=1)
+        return measured(made, "rsgi", command, port, paths_of_product(forms), load)
+
+    def wsgi(blocking: int) -> Figures:
         port = free_port()
         command = granian("wsgi", "formhub.wsgi:application", port, workers=1, blocking_threads=blocking)
         return measured(made, f"wsgi-{blocking}", command, port, paths_of_product(forms), load)
 
     def on(blocking: int) -> Variant:
-        return Variant(f"product, WSGI, {blocking} threads", lambda: product(blocking))
+        return Variant(f"product, WSGI, {blocking} threads", lambda: wsgi(blocking))
 
-    return [Variant("floor: RSGI + group commit", floor), *(on(blocking) for blocking in threads)]
+    return [
+        Variant("floor: RSGI + group commit", floor),
+        Variant("product, RSGI", rsgi),
+        *(on(blocking) for blocking in threads),
+    ]
 
 
 def main() -> int:

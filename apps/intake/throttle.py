@@ -7,6 +7,7 @@ draft-ietf-httpapi-ratelimit-headers: the caller is told of the limit that is th
 import logging
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
+from uuid import UUID
 
 import limits
 from django.conf import settings
@@ -33,11 +34,13 @@ def limits_of(form: PublishedForm, grant: KeyGrant | None, address: str) -> tupl
         own = _limit("address", rate, f"{form.id}:{_network(address)}")
     else:
         own = _limit("key", _rate(form, "per_key", settings.INTAKE_PER_KEY), str(grant.id))
-    return (
-        own,
-        _limit("form", _rate(form, "per_form", settings.INTAKE_PER_FORM), str(form.id)),
-        _limit("organization", parse_rate(settings.INTAKE_PER_ORGANIZATION), str(form.organization)),
+    shared = _limits_of_all(
+        form.id,
+        form.organization,
+        _rate(form, "per_form", settings.INTAKE_PER_FORM),
+        parse_rate(settings.INTAKE_PER_ORGANIZATION),
     )
+    return (own, *shared)
 
 
 def check(entry: Entry) -> None:
@@ -67,6 +70,13 @@ def _headers(standing: Standing) -> dict[str, str]:
 
 def _limit(name: str, rate: tuple[int, int], key: str) -> Limit:
     return Limit(name, f"limit:{name}:{key}", *rate)
+
+
+@lru_cache(maxsize=10_000)
+def _limits_of_all(
+    form: UUID, organization: UUID, per_form: tuple[int, int], per_organization: tuple[int, int]
+) -> tuple[Limit, Limit]:
+    return (_limit("form", per_form, str(form)), _limit("organization", per_organization, str(organization)))
 
 
 def _rate(form: PublishedForm, name: str, default: str) -> tuple[int, int]:

@@ -19,15 +19,14 @@ class NotSettledError(Exception):
 
 
 class Waiting(Generic[Value]):
-    """Settled once. `patience`: seconds after which an await in a thread gives up."""
+    """Settled once. `patience`: seconds after which an await gives up."""
 
-    __slots__ = ("_futures", "_settled", "_value", "patience")
+    __slots__ = ("_futures", "_locks", "_value", "patience")
 
     def __init__(self, patience: float) -> None:
         self.patience = patience
         self._value: tuple[Value] | None = None
-        self._settled = threading.Lock()
-        self._settled.acquire()
+        self._locks: list[threading.Lock] = []
         self._futures: Futures = []
 
     @property
@@ -36,9 +35,12 @@ class Waiting(Generic[Value]):
 
     def result(self, timeout: float) -> Value:
         """Raises NotSettledError when `timeout` seconds have passed."""
-        if not self._settled.acquire(timeout=timeout):
+        # First register, then look: `settle` does the reverse, so one of the two sees the other.
+        lock = threading.Lock()
+        lock.acquire()
+        self._locks.append(lock)
+        if self._value is None and not lock.acquire(timeout=timeout):
             raise NotSettledError
-        self._settled.release()
         return self._get()
 
     def __await__(self) -> Generator[None, None, Value]:
@@ -46,11 +48,17 @@ class Waiting(Generic[Value]):
             return self._value[0]
         if not on_loop():
             return self.result(self.patience)
-        # First register, then look: `settle` does the reverse, so one of the two sees the other.
-        future = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
         self._futures.append(future)
         if self._value is None:
-            yield from future
+            timer = loop.call_later(self.patience, _set_all, [future])
+            try:
+                yield from future
+            finally:
+                timer.cancel()
+        if self._value is None:
+            raise NotSettledError
         return self._get()
 
     def settle(self, value: Value) -> Futures:
@@ -58,7 +66,8 @@ class Waiting(Generic[Value]):
         if self._value is not None:
             return []
         self._value = (value,)
-        self._settled.release()
+        for lock in self._locks:
+            lock.release()
         return self._futures
 
     def _get(self) -> Value:

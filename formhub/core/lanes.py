@@ -16,6 +16,7 @@ from functools import lru_cache, partial
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from django.core.handlers.exception import response_for_exception
+from django.db import close_old_connections
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import Resolver404, ResolverMatch, get_resolver
@@ -55,6 +56,12 @@ def drive(coroutine: Coroutine[Any, Any, Value]) -> Value:
         return value
     coroutine.close()
     raise RuntimeError("The coroutine waits for something that only a loop can bring.")
+
+
+def drive_in_turn(make: Callable[[], Answer]) -> HttpResponseBase:
+    """`drive` in a thread that does many of them: its connection to the database may have died since the last."""
+    close_old_connections()
+    return drive(make())
 
 
 class Lane:
@@ -97,9 +104,8 @@ class Lane:
                 return await make()
             except Elsewhere:
                 assert self._threads is not None
-                context = copy_context()
                 loop = asyncio.get_running_loop()
-                return await loop.run_in_executor(self._threads, lambda: context.run(lambda: drive(make())))
+                return await loop.run_in_executor(self._threads, copy_context().run, drive_in_turn, make)
         except Exception as error:  # noqa: BLE001 - as Django does it for every view
             for step in self._failed:
                 step(request, error)

@@ -21,6 +21,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
@@ -58,10 +59,12 @@ _WARNING = re.compile(r"(?P<file>.*?):(?P<line>\d+): (?P<kind>\w+): (?P<text>.*)
 _PLAIN = (str, int, float, bool, UUID, datetime, date, type(None))
 # What every line begins with, whoever wrote it.
 _BEGIN: Sequence[Processor] = (
-    structlog.contextvars.merge_contextvars,
+    lambda logger, name, event: {**_ids.get(), **event},
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
 )
+# One variable for all ids: a request sets them thousands of times a second, and writes a line now and then.
+_ids: ContextVar[Mapping[str, object]] = ContextVar("formhub_ids", default={})  # noqa: B039 - never changed in place
 # Arguments that may hold an exception, or are one.
 _HOLDERS = (BaseException, Mapping, list, tuple, set, frozenset)
 _CUTS: Sequence[tuple[re.Pattern[str], str]] = (
@@ -77,23 +80,26 @@ _CUTS: Sequence[tuple[re.Pattern[str], str]] = (
 
 def bind(**ids: object) -> None:
     """Put ids on every further line of this thread or task, until the enclosing `context` ends."""
-    structlog.contextvars.bind_contextvars(**ids)
+    _ids.set({**_ids.get(), **ids})
 
 
 def unbind(*names: str) -> None:
-    structlog.contextvars.unbind_contextvars(*names)
+    _ids.set({name: id for name, id in _ids.get().items() if name not in names})
+
+
+def bound() -> Mapping[str, object]:
+    """The ids of this thread or task."""
+    return _ids.get()
 
 
 @contextmanager
 def context(**ids: object) -> Iterator[None]:
     """Ids for the lines within. What is bound meanwhile ends with it, so one request never marks another's lines."""
-    before = structlog.contextvars.get_contextvars()
-    bind(**ids)
+    before = _ids.set({**_ids.get(), **ids})
     try:
         yield
     finally:
-        structlog.contextvars.clear_contextvars()
-        bind(**before)
+        _ids.reset(before)
 
 
 class Formatter(structlog.stdlib.ProcessorFormatter):

@@ -97,6 +97,14 @@ FAILED_OPEN = _counter(
     "formhub_intake_failed_open_total", "Checks that were left out because Redis was away", "check", of=WEB
 )
 
+# The web server's event loop
+LOOP_SECONDS = _histogram(
+    "formhub_web_loop_seconds", "How long the event loop took to give a sign of life", of=WEB, buckets=_QUICK
+)
+LOOP_BLOCKED = _counter(
+    "formhub_web_loop_blocked_total", "Times that something kept the event loop for half a second or longer", of=WEB
+)
+
 # Readers of the log
 CONSUMED = _counter("formhub_consumer_records_total", "Records taken from the log and done with", "group", of=CONSUMER)
 UNREAD = _counter(

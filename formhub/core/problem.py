@@ -24,6 +24,7 @@ TITLES = {
     404: "Not found",
     405: "Method not allowed",
     406: "Not acceptable",
+    408: "The body came too slowly",
     409: "Conflict",
     410: "Gone",
     413: "Too large",

@@ -5,11 +5,10 @@ from typing import Any
 
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest, get_path_info, get_script_name
-from django.db import close_old_connections
 from django.http.response import HttpResponseBase
 from django.urls import ResolverMatch, set_script_prefix
 
-from formhub.core.lanes import Lane, drive
+from formhub.core.lanes import Lane, drive_in_turn
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -29,12 +28,10 @@ class Application:
             return found
         response = self._short(environ, match)
         start_response(f"{response.status_code} {response.reason_phrase}", headers_of(response))
-        return response
+        return [b"".join(response)]  # a list: the server then tells its length
 
     def _short(self, environ: Environ, match: ResolverMatch) -> HttpResponseBase:
-        # For the few that ask the database: the thread's connection may have died since its last request.
-        close_old_connections()
-        return drive(self._lane.respond(request_of(environ), match))
+        return drive_in_turn(lambda: self._lane.respond(request_of(environ), match))
 
 
 def request_of(environ: Environ) -> WSGIRequest:

@@ -92,9 +92,10 @@ MIDDLEWARE = [
 # What a submission passes instead: see formhub.core.lanes.
 SHORT_MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "formhub.core.stopping.CloseMiddleware",
     "formhub.core.requests.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "django_prometheus.middleware.PrometheusAfterMiddleware",
+    "formhub.core.counted.CountedMiddleware",
 ]
 
 ROOT_URLCONF = "formhub.urls"
@@ -231,6 +232,17 @@ IDEMPOTENCY_HOURS = env.integer("IDEMPOTENCY_HOURS", 48, at_least=1)
 # The management API.
 MANAGE_PER_KEY = env.text("MANAGE_PER_KEY", "600/minute")  # and per person who is signed in
 INVITATION_DAYS = env.integer("INVITATION_DAYS", 7, at_least=1)
+
+# The web server under RSGI, each process of it: threads for pages and the management API, how many requests may wait
+# for one, how much of bodies is held on the loop, and for how long a body, or a piece of a long one, is waited for.
+WEB_THREADS = env.integer("WEB_THREADS", 16, at_least=1)
+WEB_WAITING_MAX = env.integer("WEB_WAITING_MAX", 200, at_least=0)
+WEB_BODIES_BYTES_MAX = env.integer("WEB_BODIES_BYTES_MAX", 64 * 1024 * 1024, at_least=2 * 1024 * 1024)
+WEB_BODY_SECONDS = env.number("WEB_BODY_SECONDS", 30, at_least=1)
+# A web server that was told to stop (formhub.serve): for how long it goes on as before while it says that it is not
+# ready, so that balancers notice, and for how long requests under way are waited for after that.
+WEB_DRAIN_SECONDS = env.number("WEB_DRAIN_SECONDS", 8)
+WEB_STOP_SECONDS = env.integer("WEB_STOP_SECONDS", 30, at_least=1)
 
 # Consumers.
 CONSUMER_BATCH_MAX_ITEMS = env.integer("CONSUMER_BATCH_MAX_ITEMS", 2000, at_least=1)

@@ -7,13 +7,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import structlog
 from celery import Celery, shared_task, signals
 from celery.exceptions import ImproperlyConfigured
 from prometheus_client import REGISTRY
 from pytest_django import Settings
 
-from formhub.core import exposition
+from formhub.core import exposition, logs
 from workers import observe
 from workers.observe import ObserveStep, Running
 
@@ -68,17 +67,16 @@ def test_a_task_is_timed_and_its_failure_counted() -> None:
 
 @pytest.mark.usefixtures("installed")
 def test_the_lines_of_a_task_carry_its_name_and_id() -> None:
-    structlog.contextvars.clear_contextvars()
     seen: list[dict[str, Any]] = []
 
     @shared_task(name="test.speaks")
     def speaks() -> None:
-        seen.append(structlog.contextvars.get_contextvars())
+        seen.append(dict(logs.bound()))
 
     speaks.apply(task_id="t-7")
 
     assert seen == [{"task": "test.speaks", "task_id": "t-7"}]
-    assert structlog.contextvars.get_contextvars() == {}
+    assert dict(logs.bound()) == {}
 
 
 def test_a_worker_whose_task_outlives_every_limit_gives_no_more_signs(

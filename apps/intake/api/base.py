@@ -18,6 +18,8 @@ from formhub.core.metrics import REFUSED
 from formhub.core.problem import Problem
 
 SUBMIT = "submit"
+# On the short way nobody else sets them; the answer is for programs, and never a page.
+_FOR_NO_PAGE = {"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'", "X-Frame-Options": "DENY"}
 _BEARER: dict[str, str] = {"WWW-Authenticate": "Bearer"}
 
 
@@ -48,6 +50,8 @@ class PublicView(APIView):
                 raise
             response = problem.response(found, request)
         cors.open_to(request, response, self.origins)
+        for name, value in _FOR_NO_PAGE.items():
+            response[name] = value
         return response
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
