@@ -171,9 +171,8 @@ def ask_in_place(sent: Sent) -> Answer:
     kind = dict(sent.headers).get("Content-Type", "")
     if sent.body or kind:
         extra |= {"CONTENT_TYPE": kind, "CONTENT_LENGTH": str(len(sent.body))}
-    found = Client(enforce_csrf_checks=True, raise_request_exception=False).generic(
-        sent.method, sent.path, sent.body, kind, **extra
-    )
+    client: Any = Client(enforce_csrf_checks=True, raise_request_exception=False)
+    found = client.generic(sent.method, sent.path, sent.body, kind, **extra)
     body = b"".join(found) if found.streaming else found.content
     return told(found.status_code, list(found.items()), body)
 
