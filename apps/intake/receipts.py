@@ -8,8 +8,10 @@ import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from uuid import UUID
 
+from django.conf import settings
 from django.core.signing import BadSignature, Signer
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -32,18 +34,19 @@ def issue(receipt: Receipt) -> str:
     """A token for a path: letters, digits, dash, underscore and one dot."""
     microseconds = (receipt.accepted_at - _EPOCH) // timedelta(microseconds=1)
     packed = _PACKED.pack(receipt.form.bytes, receipt.id.bytes, microseconds)
-    return _signer().sign(urlsafe_b64encode(packed).decode().rstrip("="))
+    return _signer(settings.SECRET_KEY).sign(urlsafe_b64encode(packed).decode().rstrip("="))
 
 
 def read(token: str) -> Receipt:
     """Raises NoReceiptError."""
     try:
-        text = _signer().unsign(token)
+        text = _signer(settings.SECRET_KEY).unsign(token)
         form, id, microseconds = _PACKED.unpack(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except (BadSignature, ValueError, struct.error) as error:
         raise NoReceiptError("not a receipt") from error
     return Receipt(UUID(bytes=form), UUID(bytes=id), _EPOCH + timedelta(microseconds=microseconds))
 
 
-def _signer() -> Signer:
-    return Signer(sep=".", salt=_SALT)
+@lru_cache(maxsize=1)
+def _signer(key: str) -> Signer:
+    return Signer(key=key, sep=".", salt=_SALT)
