@@ -3,12 +3,7 @@
 WSGI (`formhub.wsgi`) answers the same, with a thread for each request.
 """
 
-from django.conf import settings
+from formhub.core.rsgi import Application
+from formhub.starting import web
 
-from formhub.core.rsgi import Application, Bounds
-from formhub.wsgi import application as site
-
-application = Application(
-    site,
-    Bounds(settings.WEB_THREADS, settings.WEB_WAITING_MAX, settings.WEB_BODIES_BYTES_MAX, settings.WEB_BODY_SECONDS),
-)
+application = Application.on(web())

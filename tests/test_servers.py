@@ -53,7 +53,7 @@ OF_THE_SERVER = {
     "expires",
 }  # fmt: skip
 _BLOTS = (
-    (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "<id>"),
+    (re.compile(r"\b[0-9a-f]{32}\b|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "<id>"),
     (re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z"), "<moment>"),
     (re.compile(r"(/r/|receipt=)[\w.-]+"), r"\1<receipt>"),
     (re.compile(r"127\.0\.0\.1:\d+|testserver"), "<host>"),

@@ -57,6 +57,17 @@ class Application:
         self._in_threads = 0
         self._held = 0
 
+    @classmethod
+    def on(cls, site: Wsgi) -> "Application":
+        """With the bounds of the settings."""
+        bounds = Bounds(
+            threads=settings.WEB_THREADS,
+            waiting=settings.WEB_WAITING_MAX,
+            bytes=settings.WEB_BODIES_BYTES_MAX,
+            body_seconds=settings.WEB_BODY_SECONDS,
+        )
+        return cls(site, bounds)
+
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._watchdog = Watchdog(loop)
         # Granian calls this before the loop runs, maybe on another thread than the loop's.
