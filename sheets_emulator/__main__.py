@@ -7,6 +7,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from sheets_emulator import switches
 from sheets_emulator.emulator import SheetsEmulator
 
 
@@ -14,17 +15,34 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="sheets_emulator", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
-    parser.add_argument("--data", type=Path, required=True, help="folder for the spreadsheets and keys")
+    parser.add_argument("--data", type=Path, help="folder for the spreadsheets and keys")
     parser.add_argument(
         "--quota-scale", type=float, default=1.0, help="multiplies Google's quotas; 0 switches them off"
     )
     parser.add_argument(
         "--create", nargs="*", default=["Student data"], metavar="TITLE", help="spreadsheets that there should be"
     )
+    parser.add_argument("--switches", type=Path, help="a file as --show-switches or a probe of the live API prints it")
+    parser.add_argument(
+        "--show-switches", action="store_true", help="print how the switches stand by default, and stop"
+    )
+    parser.add_argument("--speed", type=float, default=1.0, help="how many seconds pass in one, for quotas and tokens")
     options = parser.parse_args()
+    if options.show_switches:
+        print(switches.dump(switches.DEFAULT), end="")
+        return
+    if options.data is None:
+        parser.error("--data names the folder for the spreadsheets and keys.")
     options.data.mkdir(parents=True, exist_ok=True)
     journal = options.data / "journal.sqlite"
-    emulator = SheetsEmulator(options.host, options.port, journal=journal, quota_scale=options.quota_scale)
+    emulator = SheetsEmulator(
+        options.host,
+        options.port,
+        journal=journal,
+        quota_scale=options.quota_scale,
+        speed=options.speed,
+        switches=switches.load(options.switches.read_text()) if options.switches else None,
+    )
     describe(emulator, options.data, options.create)
     emulator.start()
     print(f"Emulated Google Sheets at {emulator.url}", flush=True)

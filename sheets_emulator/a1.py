@@ -1,7 +1,9 @@
 """A1 notation. Rows and columns count from 0, ends are exclusive, None is open."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sheets_emulator.errors import invalid
 
@@ -17,6 +19,52 @@ class Area:
     column: int | None = None
     end_row: int | None = None
     end_column: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle within a grid, every side known."""
+
+    row: int
+    column: int
+    end_row: int
+    end_column: int
+
+    @property
+    def height(self) -> int:
+        return self.end_row - self.row
+
+    @property
+    def width(self) -> int:
+        return self.end_column - self.column
+
+    def meets(self, other: "Box") -> bool:
+        rows = self.row < other.end_row and other.row < self.end_row
+        return rows and self.column < other.end_column and other.column < self.end_column
+
+    def name(self, title: str) -> str:
+        """Normalised, as Google echoes ranges: the title quoted only where it must be."""
+        first = f"{column_name(self.column)}{self.row + 1}"
+        last = f"{column_name(self.end_column - 1)}{self.end_row}"
+        return f"{quoted(title)}!{first}" + (f":{last}" if last != first else "")
+
+    def as_json(self, sheet_id: int) -> dict[str, Any]:
+        """A GridRange."""
+        rows = {"startRowIndex": self.row, "endRowIndex": self.end_row}
+        return {"sheetId": sheet_id, **rows, "startColumnIndex": self.column, "endColumnIndex": self.end_column}
+
+
+def from_grid_range(given: Mapping[str, Any]) -> Area:
+    names = ("startRowIndex", "startColumnIndex", "endRowIndex", "endColumnIndex")
+    return Area(*(given.get(name) for name in names))
+
+
+def open_name(title: str, area: Area) -> str:
+    """A range as somebody wrote it, open sides left open."""
+    first = f"{column_name(area.column or 0)}{(area.row or 0) + 1}"
+    last = "" if area.end_column is None else column_name(area.end_column - 1)
+    last += "" if area.end_row is None else str(area.end_row)
+    return f"{quoted(title)}!{first}" + (f":{last}" if last and last != first else "")
 
 
 def column_name(index: int) -> str:
@@ -62,13 +110,6 @@ def parse_area(text: str, whole: str) -> Area:
     if row is not None and end_row is not None and row > end_row:
         row, end_row = end_row, row
     return Area(row, column, None if end_row is None else end_row + 1, None if end_column is None else end_column + 1)
-
-
-def render(title: str, row: int, column: int, end_row: int, end_column: int) -> str:
-    """Normalised, as Google echoes ranges: the title quoted only where it must be."""
-    first = f"{column_name(column)}{row + 1}"
-    last = f"{column_name(end_column - 1)}{end_row}"
-    return f"{quoted(title)}!{first}" + (f":{last}" if last != first else "")
 
 
 def quoted(title: str) -> str:

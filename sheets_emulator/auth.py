@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
@@ -44,6 +45,7 @@ class Accounts:
     """Registered accounts, and the tokens given to them."""
 
     accounts: dict[str, Account] = field(default_factory=dict)
+    clock: Callable[[], float] = time.time
     _tokens: dict[str, tuple[str, float, bool]] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
@@ -70,14 +72,14 @@ class Accounts:
         with self._lock:
             if len(self._tokens) >= TOKENS_MAX:
                 self._tokens.clear()
-            self._tokens[token] = (claims["iss"], time.time() + TOKEN_SECONDS, read_only)
+            self._tokens[token] = (claims["iss"], self.clock() + TOKEN_SECONDS, read_only)
         return {"access_token": token, "expires_in": TOKEN_SECONDS - 1, "token_type": "Bearer"}
 
     def caller(self, header: str) -> Account:
         """Raises ApiError 401."""
         scheme, _, token = header.partition(" ")
         email, expires, _ = self._tokens.get(token, ("", 0.0, False))
-        if scheme.lower() != "bearer" or expires < time.time() or email not in self.accounts:
+        if scheme.lower() != "bearer" or expires < self.clock() or email not in self.accounts:
             raise unauthenticated()
         return self.accounts[email]
 

@@ -6,7 +6,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from sheets_emulator import people
 from sheets_emulator.auth import Accounts, make_key
+from sheets_emulator.calls import Calls
+from sheets_emulator.clock import Clock
 from sheets_emulator.faults import Faults
 from sheets_emulator.journal import Journal
 from sheets_emulator.model import Spreadsheet
@@ -14,22 +17,37 @@ from sheets_emulator.quota import Quota
 from sheets_emulator.render import shown
 from sheets_emulator.server import TOKEN_PATH, Server
 from sheets_emulator.service import Service
+from sheets_emulator.switches import Switches
 
 PROJECT = "formhub-demo"
 
 
 class SheetsEmulator:
-    """`journal`: where to keep the spreadsheets over a restart; None keeps them in memory only."""
+    """`journal`: where to keep the spreadsheets over a restart; None keeps them in memory only.
+
+    `speed`: how many seconds pass here in one, for quotas, tokens and late applications. `switches`: how the service
+    stands where nobody has measured; None leaves them as the journal has them. `faults`: planned before the first call.
+    """
 
     def __init__(
-        self, host: str = "127.0.0.1", port: int = 0, *, journal: Path | None = None, quota_scale: float = 1.0
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        journal: Path | None = None,
+        quota_scale: float = 1.0,
+        speed: float = 1.0,
+        switches: Switches | None = None,
+        faults: Faults | None = None,
     ) -> None:
-        self.accounts = Accounts()
-        self.quota = Quota(quota_scale)
-        self.faults = Faults()
+        self.clock = Clock(speed)
+        self.accounts = Accounts(clock=self.clock)
+        self.quota = Quota(quota_scale, self.clock, lambda: self.service.switches.quota_window)
+        self.faults = faults or Faults()
+        self.log = Calls()
         self._journal = Journal(journal)
-        self.service = Service(self.accounts, self.quota, self._journal)
-        self.server = Server((host, port), self.service, self.faults)
+        self.service = Service(self.accounts, self.quota, self._journal, self.clock, switches=switches)
+        self.server = Server((host, port), self)
         self.service.base_url = self.url
         self._thread = threading.Thread(target=self.server.serve_forever, name="sheets-emulator", daemon=True)
 
@@ -55,6 +73,7 @@ class SheetsEmulator:
             self.server.shutdown()
             self._thread.join(5)
         self.server.server_close()
+        self.clock.close()
         self._journal.close()
 
     def __enter__(self) -> "SheetsEmulator":
@@ -87,6 +106,14 @@ class SheetsEmulator:
         """What a person does in the browser, as batchUpdate requests."""
         self.service.edit(spreadsheet_id, *requests)
 
+    def people(self, spreadsheet_id: str, action: str, **given: Any) -> None:
+        """What a person does, in a person's terms: see people.py."""
+        people.do(self.service, spreadsheet_id, action, given)
+
+    def switch(self, **answers: str) -> None:
+        """Set switches by name. Raises SwitchError."""
+        self.service.switch(self.service.switches.changed(answers))
+
     def spreadsheet(self, spreadsheet_id: str) -> Spreadsheet:
         return self.service.spreadsheets[spreadsheet_id]
 
@@ -95,5 +122,5 @@ class SheetsEmulator:
         sheet = self.spreadsheet(spreadsheet_id).titled(tab)
         if sheet is None:
             return []
-        lines = sheet.rows[: sheet.last_row()]
+        lines = sheet.rows.between(0, sheet.last_row())
         return [[shown(cell, "UNFORMATTED_VALUE", "FORMATTED_STRING") for cell in line] for line in lines]

@@ -9,6 +9,7 @@ STATUS = {
     403: "PERMISSION_DENIED",
     404: "NOT_FOUND",
     413: "INVALID_ARGUMENT",
+    415: "INVALID_ARGUMENT",
     429: "RESOURCE_EXHAUSTED",
     500: "INTERNAL",
     501: "UNIMPLEMENTED",
@@ -30,6 +31,17 @@ class ApiError(Exception):
         if self.details:
             error["details"] = self.details
         return {"error": error}
+
+
+class DriveError(ApiError):
+    """Drive's errors carry a list of reasons where those of Sheets carry a status."""
+
+    def __init__(self, code: int, message: str, reason: str, domain: str = "global") -> None:
+        super().__init__(code, message)
+        self.errors = [{"message": message, "domain": domain, "reason": reason}]
+
+    def body(self) -> dict[str, Any]:
+        return {"error": {"code": self.code, "message": self.message, "errors": self.errors}}
 
 
 def invalid(message: str) -> ApiError:

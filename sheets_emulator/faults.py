@@ -1,13 +1,20 @@
-"""Faults on order: what the next calls of a kind meet. For tests; a demo has none."""
+"""Faults: what the next calls meet, as planned one by one or by seeded chance. A demo has none."""
 
-from collections import deque
+import random
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from threading import Lock
+
+PLANNED_MAX = 10_000
 
 
 class Fault(StrEnum):
-    """reject: 503 and not applied. The others end after it was applied, except hang and unauthorized."""
+    """reject: 503 and not applied. The others end after it was applied, except hang and unauthorized.
+
+    At the token endpoint nothing is ever granted: unauthorized is a refused key, late a token that comes late.
+    """
 
     REJECT = "reject"
     LOSE_ANSWER = "lose_answer"  # applied, then 503
@@ -18,20 +25,73 @@ class Fault(StrEnum):
     UNAUTHORIZED = "unauthorized"  # 401, not applied
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Which calls: a method such as spreadsheets.batchUpdate, drive.files.create or token (`*` stands for any text),
+    a piece of the path such as the spreadsheet's id, and a kind of update. What is empty matches every call.
+    """
+
+    method: str = "*"
+    path: str = ""
+    kind: str = ""
+
+    def matches(self, method: str, path: str, kinds: Collection[str]) -> bool:
+        return fnmatchcase(method, self.method) and self.path in path and (not self.kind or self.kind in kinds)
+
+
+@dataclass
+class Chance:
+    """The same seed and the same calls meet the same faults."""
+
+    target: Target
+    rates: Mapping[Fault, float]
+    dice: random.Random
+
+
 @dataclass
 class Faults:
-    """`method` is an id such as spreadsheets.batchUpdate; the first one listed for it is met next."""
+    """Planned ones come first, in the order they were planned."""
 
     hang_seconds: float = 1.0
     late_seconds: float = 0.3
-    _planned: dict[str, deque[Fault]] = field(default_factory=dict)
+    _planned: list[tuple[Target, Fault]] = field(default_factory=list)
+    _chance: Chance | None = None
     _lock: Lock = field(default_factory=Lock)
 
-    def plan(self, method: str, *faults: Fault) -> None:
+    def plan(self, method: str, *faults: Fault, path: str = "", kind: str = "") -> None:
+        """The next calls that match meet these. Raises OverflowError."""
         with self._lock:
-            self._planned.setdefault(method, deque()).extend(faults)
+            if len(self._planned) + len(faults) > PLANNED_MAX:
+                raise OverflowError(f"At most {PLANNED_MAX} faults may be planned.")
+            self._planned += [(Target(method, path, kind), fault) for fault in faults]
 
-    def next(self, method: str) -> Fault | None:
+    def at_random(self, seed: int, rates: Mapping[Fault, float], target: Target | None = None) -> None:
+        """Each call that matches meets one with its rate (0 to 1), until `clear`. Raises ValueError."""
+        if min(rates.values(), default=0) < 0 or sum(rates.values()) > 1:
+            raise ValueError("The rates are numbers from 0 to 1, and 1 at most all together.")
         with self._lock:
-            planned = self._planned.get(method)
-            return planned.popleft() if planned else None
+            # Not a secret: the seed makes a run repeatable.
+            self._chance = Chance(target or Target(), dict(rates), random.Random(seed))  # noqa: S311
+
+    def clear(self) -> None:
+        with self._lock:
+            self._planned.clear()
+            self._chance = None
+
+    def next(self, method: str, path: str = "", kinds: Collection[str] = ()) -> Fault | None:
+        with self._lock:
+            for index, (target, fault) in enumerate(self._planned):
+                if target.matches(method, path, kinds):
+                    del self._planned[index]
+                    return fault
+            return self._drawn(method, path, kinds)
+
+    def _drawn(self, method: str, path: str, kinds: Collection[str]) -> Fault | None:
+        if self._chance is None or not self._chance.target.matches(method, path, kinds):
+            return None
+        drawn = self._chance.dice.random()
+        for fault, rate in self._chance.rates.items():
+            drawn -= rate
+            if drawn < 0:
+                return fault
+        return None

@@ -3,12 +3,13 @@
 What is written down is the call, not its result: applying the calls again in order gives the same spreadsheets.
 """
 
-import json
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock
 from typing import Any
+
+import orjson
 
 
 class Journal:
@@ -23,14 +24,14 @@ class Journal:
 
     def write(self, kind: str, **entry: Any) -> None:
         if self._database:
-            text = json.dumps({"kind": kind, **entry}, separators=(",", ":"))
+            text = orjson.dumps({"kind": kind, **entry}).decode()
             with self._lock:
                 self._database.execute("INSERT INTO calls (entry) VALUES (?)", [text])
 
     def entries(self) -> Iterator[dict[str, Any]]:
         if self._database:
             for (text,) in self._database.execute("SELECT entry FROM calls ORDER BY number"):
-                yield json.loads(text)
+                yield orjson.loads(text)
 
     def close(self) -> None:
         if self._database:

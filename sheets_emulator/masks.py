@@ -1,5 +1,6 @@
 """Field masks: `sheets(properties(sheetId,title),data.rowData),spreadsheetId` keeps just these members."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from sheets_emulator.errors import invalid
@@ -36,6 +37,31 @@ def wants(mask: Mask, *path: str) -> bool:
             return False
         mask = mask[name]
     return True
+
+
+def merge(present: Mapping[str, Any], given: Mapping[str, Any], mask: Mask) -> dict[str, Any]:
+    """`present` with the members that the mask names taken from `given`; what is not given there goes."""
+    if "*" in mask:
+        return dict(clean(given))
+    found = dict(present)
+    for name, inner in mask.items():
+        value = clean(given.get(name))
+        if inner and "*" not in inner:
+            value = merge(found.get(name) or {}, value or {}, inner)
+        if value is None or value == {}:
+            found.pop(name, None)
+        else:
+            found[name] = value
+    return found
+
+
+def clean(value: Any) -> Any:
+    """Without the members that are null: Google takes those as not set."""
+    if isinstance(value, dict):
+        return {name: clean(inner) for name, inner in value.items() if inner is not None}
+    if isinstance(value, list):
+        return [clean(inner) for inner in value]
+    return value
 
 
 def _parse(text: str) -> tuple[Mask, str]:

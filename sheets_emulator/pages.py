@@ -40,8 +40,14 @@ def grid(spreadsheet: Spreadsheet, sheet: Sheet, page: int) -> str:
     return _page(spreadsheet.title, nav, _table(sheet, (page - 1) * ROWS_PER_PAGE, count))
 
 
+def chosen(spreadsheet: Spreadsheet, tab: str) -> Sheet:
+    """The tab asked for by its id; else the first that holds something."""
+    written = next((each for each in spreadsheet.sheets if each.last_row()), spreadsheet.sheets[0])
+    return next((each for each in spreadsheet.sheets if str(each.id) == tab), written)
+
+
 def _table(sheet: Sheet, start: int, count: int) -> str:
-    rows = sheet.rows[start : min(count, start + ROWS_PER_PAGE)]
+    rows = sheet.rows.between(start, min(count, start + ROWS_PER_PAGE))
     if not rows:
         return '<p class="empty">This tab is empty.</p>'
     width = max(map(len, rows))

@@ -1,6 +1,10 @@
-"""Google's quotas: requests per minute, reads and writes apart, per project and per user; a new minute starts anew."""
+"""Google's quotas: requests per minute, reads and writes apart, per project and per user.
+
+Whether a minute is the last sixty seconds or the one on the clock nobody has measured: the switch says.
+"""
 
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
@@ -10,6 +14,7 @@ from sheets_emulator.errors import exhausted
 
 PER_PROJECT = 300
 PER_USER = 60
+SECONDS = 60
 
 
 @dataclass
@@ -18,8 +23,8 @@ class Quota:
 
     scale: float = 1.0
     clock: Callable[[], float] = time.time
-    used: dict[tuple[str, str], int] = field(default_factory=dict)
-    _minute: int = -1
+    window: Callable[[], str] = lambda: "sliding"
+    _spent: dict[tuple[str, str], deque[float]] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
     def spend(self, account: Account, write: bool) -> None:
@@ -32,12 +37,17 @@ class Quota:
             (account.email, f"{kind}RequestsPerMinutePerUser", PER_USER),
         )
         with self._lock:
-            minute = int(self.clock() // 60)
-            if minute != self._minute:
-                self._minute = minute
-                self.used.clear()
+            now = self.clock()
+            begin = now - now % SECONDS if self.window() == "minute" else now - SECONDS
             for who, name, limit in limits:
-                if self.used.get((who, name), 0) >= limit * self.scale:
+                if self._count(who, name, begin) >= limit * self.scale:
                     raise exhausted(f"{kind.lower()}_requests", name, int(limit * self.scale), account.project)
             for who, name, _ in limits:
-                self.used[who, name] = self.used.get((who, name), 0) + 1
+                self._spent[who, name].append(now)
+
+    def _count(self, who: str, name: str, begin: float) -> int:
+        spent = self._spent.setdefault((who, name), deque())
+        sliding = self.window() == "sliding"
+        while spent and (spent[0] <= begin if sliding else spent[0] < begin):
+            spent.popleft()
+        return len(spent)

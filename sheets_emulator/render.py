@@ -1,21 +1,49 @@
 """Values and cells as the API shows and takes them."""
 
 import re
-from datetime import date, datetime, timedelta
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
-from sheets_emulator.errors import invalid
-from sheets_emulator.model import Cell, Formatted, Formula, Value, check_value, format_of, value_of
+from sheets_emulator import masks
+from sheets_emulator.errors import ApiError, invalid
+from sheets_emulator.masks import Mask
+from sheets_emulator.model import (
+    CELL_TEXT_MAX,
+    Cell,
+    Formula,
+    Rich,
+    Value,
+    check_value,
+    plain,
+    rich,
+    value_of,
+    with_value,
+)
 
 EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001 - serial days are local to the spreadsheet
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
-_DATE = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})")
-DATE_FORMAT = {"numberFormat": {"type": "DATE", "pattern": "yyyy-mm-dd"}}
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")
+MOMENTS = (
+    ("%Y-%m-%d", "DATE", "yyyy-mm-dd"),
+    ("%m/%d/%Y", "DATE", "m/d/yyyy"),
+    ("%Y-%m-%d %H:%M:%S", "DATE_TIME", "yyyy-mm-dd h:mm:ss"),
+    ("%Y-%m-%d %H:%M", "DATE_TIME", "yyyy-mm-dd h:mm"),
+    ("%m/%d/%Y %H:%M:%S", "DATE_TIME", "m/d/yyyy h:mm:ss"),
+    ("%H:%M:%S", "TIME", "h:mm:ss"),
+    ("%H:%M", "TIME", "h:mm"),
+)
+WRITABLE = {"userEnteredValue", "userEnteredFormat", "note", "dataValidation"}
+UNSERVED = {"textFormatRuns", "pivotTable", "dataSourceTable", "dataSourceFormula", "chipRuns"}
 
 
-def from_extended(extended: dict[str, Any] | None) -> Value:
+def from_extended(extended: Mapping[str, Any] | None) -> Value:
     """An ExtendedValue, typed by its member. Raises ApiError 400."""
-    members = {name: value for name, value in (extended or {}).items() if value is not None}
+    if not extended:
+        return None
+    if len(extended) == 1 and isinstance(text := extended.get("stringValue"), str) and len(text) <= CELL_TEXT_MAX:
+        return text or None
+    members = {name: value for name, value in extended.items() if value is not None}
     if not members:
         return None
     if len(members) > 1:
@@ -41,33 +69,49 @@ def to_extended(value: Value) -> dict[str, Any]:
     return {"stringValue": value}
 
 
-def from_cell_data(data: dict[str, Any], fields: set[str], present: Cell = None) -> Cell:
-    """A CellData as far as `fields` (top-level names, or `*`) says; the rest of the present cell stays."""
-    every = "*" in fields
-    value = from_extended(data.get("userEnteredValue")) if every or "userEnteredValue" in fields else value_of(present)
-    shape = format_of(present)
-    if every or "userEnteredFormat" in fields:
-        shape = data.get("userEnteredFormat") or {}
-    return Formatted(value, shape) if shape else value
+def from_cell_data(data: Mapping[str, Any], mask: Mask, present: Cell = None) -> Cell:
+    """A CellData as far as the mask says; the rest of the present cell stays. Raises ApiError 400, 501."""
+    every = "*" in mask
+    wanted = WRITABLE if every else mask.keys()
+    if strange := (wanted - WRITABLE) | (data.keys() & UNSERVED if every else set()):
+        raise ApiError(501, f"The emulator does not serve the cell property {min(strange)}.")
+    old = rich(present)
+    value, shape, note, rule = old.value, old.format, old.note, old.rule
+    if "userEnteredValue" in wanted:
+        value = from_extended(data.get("userEnteredValue"))
+    if "userEnteredFormat" in wanted:
+        inner = {} if every else mask["userEnteredFormat"]
+        given = data.get("userEnteredFormat") or {}
+        shape = masks.merge(shape, given, inner) if inner else masks.clean(given)
+    if "note" in wanted:
+        note = data.get("note") or ""
+    if "dataValidation" in wanted:
+        rule = masks.clean(data.get("dataValidation"))
+    return plain(Rich(value, shape, note, rule))
 
 
-def entered(raw: Any, option: str) -> Cell:
-    """What a values.* call puts into a cell. RAW keeps text as text; USER_ENTERED reads it as if typed."""
-    if raw is None or isinstance(raw, bool):
-        return raw
+def entered(raw: Any, option: str, present: Cell = None) -> Cell:
+    """What a values.* call puts into a cell, whose format and note stay. RAW keeps text as text."""
+    if isinstance(raw, bool):
+        return with_value(present, raw)
     if isinstance(raw, int | float):
-        return float(raw)
+        return with_value(present, float(raw))
     if not isinstance(raw, str):
         raise invalid(f"Invalid values: a cell must be a text, a number or a boolean, not {type(raw).__name__}.")
     check_value(raw)
-    return raw if option == "RAW" else _typed(raw)
+    made = raw if option == "RAW" else typed(raw)
+    if isinstance(made, Rich):
+        old = rich(present)
+        return Rich(made.value, {**made.format, **old.format}, old.note, old.rule)
+    return with_value(present, made)
 
 
 def shown(cell: Cell, render: str, dates: str) -> Any:
     """A cell by ValueRenderOption and DateTimeRenderOption."""
-    value, shape = value_of(cell), format_of(cell)
+    value = value_of(cell)
     if value is None:
         return ""
+    shape = cell.format if isinstance(cell, Rich) else {}
     if isinstance(value, Formula):
         return value.text
     if isinstance(value, bool):
@@ -79,43 +123,68 @@ def shown(cell: Cell, render: str, dates: str) -> Any:
     return value
 
 
-def formatted(value: float, shape: dict[str, Any]) -> str:
-    kind = shape.get("numberFormat", {}).get("type", "")
-    if kind == "DATE":
-        return (EPOCH + timedelta(days=value)).strftime("%Y-%m-%d")
-    if kind == "DATE_TIME":
-        return (EPOCH + timedelta(seconds=round(value * 86_400))).strftime("%Y-%m-%d %H:%M:%S")
+def formatted(value: float, shape: Mapping[str, Any]) -> str:
+    """A number as people see it: by the kind of its format, in the pattern where that is one of ours."""
+    wanted = shape.get("numberFormat", {})
+    pattern = wanted.get("pattern") or ""
+    match wanted.get("type", ""):
+        case "DATE" | "DATE_TIME" | "TIME" as kind:
+            usual = {"DATE": "%Y-%m-%d", "DATE_TIME": "%Y-%m-%d %H:%M:%S", "TIME": "%H:%M:%S"}[kind]
+            strict = next((given for given, _, known in MOMENTS if known == pattern), usual)
+            return (EPOCH + timedelta(seconds=round(value * 86_400))).strftime(strict)
+        case "PERCENT":
+            return f"{_plain(round(value * 100, 10))}%"
+        case "NUMBER" if pattern.startswith("#,##0"):
+            return f"{_plain(value):,}"
     return str(_plain(value))
 
 
 def cell_data(cell: Cell) -> dict[str, Any]:
-    value, shape = value_of(cell), format_of(cell)
+    found = rich(cell)
     data: dict[str, Any] = {}
-    if value is not None:
-        data["userEnteredValue"] = to_extended(value)
-        data["effectiveValue"] = to_extended(value.text if isinstance(value, Formula) else value)
+    if found.value is not None:
+        data["userEnteredValue"] = to_extended(found.value)
+        data["effectiveValue"] = to_extended(found.value.text if isinstance(found.value, Formula) else found.value)
         data["formattedValue"] = str(shown(cell, "FORMATTED_VALUE", "FORMATTED_STRING"))
-    if shape:
-        data["userEnteredFormat"] = shape
+    if found.format:
+        data["userEnteredFormat"] = data["effectiveFormat"] = found.format
+    if found.note:
+        data["note"] = found.note
+    if found.rule:
+        data["dataValidation"] = found.rule
     return data
 
 
-def _typed(text: str) -> Cell:
-    if text.startswith("="):
+def typed(text: str) -> Value | Rich:
+    """A text as if somebody typed it: formulas, numbers, percentages, booleans, dates and times."""
+    if text.startswith("=") and len(text) > 1:
         return Formula(text)
     if text.startswith("'"):
         return text[1:]
     if text.upper() in {"TRUE", "FALSE"}:
         return text.upper() == "TRUE"
-    if _NUMBER.fullmatch(text):
-        return float(text)
-    if match := _DATE.fullmatch(text):
+    stripped = text.strip()
+    if _NUMBER.fullmatch(stripped):
+        return float(stripped)
+    if _THOUSANDS.fullmatch(stripped):
+        return Rich(float(stripped.replace(",", "")), {"numberFormat": {"type": "NUMBER", "pattern": "#,##0"}})
+    if stripped.endswith("%") and _NUMBER.fullmatch(stripped[:-1]):
+        return Rich(float(stripped[:-1]) / 100, {"numberFormat": {"type": "PERCENT", "pattern": "0%"}})
+    return _moment(stripped) or text
+
+
+def _moment(text: str) -> Rich | None:
+    for pattern, kind, shape in MOMENTS:
         try:
-            day = date(*map(int, match.groups()))
+            found = datetime.strptime(text, pattern)  # noqa: DTZ007 - serial days are local to the spreadsheet
         except ValueError:
-            return text
-        return Formatted(float((day - EPOCH.date()).days), DATE_FORMAT)
-    return text
+            continue
+        if kind == "TIME":
+            seconds = found.hour * 3600 + found.minute * 60 + found.second
+            return Rich(seconds / 86_400, {"numberFormat": {"type": kind, "pattern": shape}})
+        days = (found - EPOCH) / timedelta(days=1)
+        return Rich(days, {"numberFormat": {"type": kind, "pattern": shape}})
+    return None
 
 
 def _plain(value: float) -> int | float:

@@ -1,33 +1,36 @@
-"""The HTTP side: keep-alive, bounded bodies and waits, JSON in and out."""
+"""The HTTP side: keep-alive, bounded bodies and waits, JSON in and out, and the faults that were planned."""
 
-import json
 import socket
-import threading
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-from sheets_emulator import discovery, drive, pages
-from sheets_emulator.auth import GrantError
-from sheets_emulator.discovery import Method
-from sheets_emulator.errors import ApiError, not_found
-from sheets_emulator.faults import Fault, Faults
-from sheets_emulator.service import Service
+import orjson
+
+from sheets_emulator import control, discovery, drive, methods, pages
+from sheets_emulator.auth import Account, GrantError
+from sheets_emulator.drive import Text
+from sheets_emulator.errors import ApiError, not_found, unauthenticated
+from sheets_emulator.faults import Fault
+
+if TYPE_CHECKING:
+    from sheets_emulator.emulator import SheetsEmulator
 
 BODY_MAX = 20 * 1024 * 1024
 IDLE_SECONDS = 60
+HANG_SECONDS_MAX = 600
 TOKEN_PATH = "/token"  # noqa: S105 - an address
+Work = Callable[[], Any]
 
 
 class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], service: Service, faults: Faults) -> None:
-        self.service = service
-        self.faults = faults
+    def __init__(self, address: tuple[str, int], emulator: "SheetsEmulator") -> None:
+        self.emulator = emulator
         super().__init__(address, Handler)
 
     @property
@@ -55,6 +58,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         self._handle()
 
+    def do_PATCH(self) -> None:
+        self._handle()
+
     def do_DELETE(self) -> None:
         self._handle()
 
@@ -62,109 +68,175 @@ class Handler(BaseHTTPRequestHandler):
         """Nothing: answers of respondents stand in addresses and bodies."""
 
     def _handle(self) -> None:
+        self._status, self._began = 0, time.perf_counter()
+        self._call: dict[str, Any] = {}
         parts = urlsplit(self.path)
-        query = parse_qs(parts.query, keep_blank_values=True)
         try:
-            body = self._body()
-            if self.command == "POST" and parts.path == TOKEN_PATH:
-                self._token(body)
-            elif parts.path.startswith("/v4/"):
-                self._call(parts.path, query, body)
-            elif parts.path.startswith("/drive/v3/"):
-                self._drive(parts.path, body)
-            elif self.command == "GET":
-                self._page(parts.path, query)
-            else:
-                raise not_found()
+            self._route(parts, self._body())
         except ApiError as error:
             self._json(error.code, error.body())
+        finally:
+            self._note(parts.path)
 
-    def _call(self, path: str, query: dict[str, list[str]], body: bytes) -> None:
+    def _route(self, parts: SplitResult, body: bytes) -> None:
+        query = parse_qs(parts.query, keep_blank_values=True)
+        if self.command == "POST" and parts.path == TOKEN_PATH:
+            self._token(body)
+        elif parts.path.startswith("/v4/"):
+            self._sheets(parts.path, query, body)
+        elif parts.path.startswith(("/drive/", "/upload/drive/")):
+            self._drive(parts.path, query, body)
+        elif parts.path.startswith(control.ROOT + "/"):
+            self._control(parts.path, query, body)
+        elif self.command == "GET":
+            self._page(parts.path, query)
+        else:
+            raise not_found()
+
+    # Calls of Google's APIs
+
+    def _sheets(self, path: str, query: dict[str, list[str]], body: bytes) -> None:
         found = discovery.route(self.command, path)
         if found is None:
-            raise ApiError(404, "Requested entity was not found.")
+            raise not_found()
         method, values = found
-        fault = self.server.faults.next(method.id)
-        if fault in {Fault.REJECT, Fault.UNAUTHORIZED}:
-            raise _refusal(fault)
-        work = self._work(method, values, query, body)
-        if fault is Fault.LATE:
-            threading.Timer(self.server.faults.late_seconds, _quietly, [work]).start()
-            raise _refusal(Fault.REJECT)
-        answer = work()
-        if fault is None:
-            self._json(200, answer)
-        else:
-            self._lose(fault)
-
-    def _work(
-        self, method: Method, path: dict[str, str], query: dict[str, list[str]], body: bytes
-    ) -> Callable[[], dict[str, Any]]:
-        who = self.server.service.accounts.caller(self.headers.get("Authorization", ""))
         parsed = _parsed(body)
-        return lambda: self.server.service.call(method, path, query, parsed, who)
+        kinds = methods.kinds(parsed) if method.id == "spreadsheets.batchUpdate" else []
+        service = self.server.emulator.service
+        self._meet(
+            method.id,
+            path,
+            kinds,
+            lambda who: methods.answer(service, methods.Call(method, values, query, parsed, who)),
+        )
+
+    def _drive(self, path: str, query: dict[str, list[str]], body: bytes) -> None:
+        found = drive.route(self.command, path)
+        if found is None:
+            raise ApiError(501, f"The emulator does not serve {self.command} {path}.")
+        route, values = found
+        given = body if route.id == "drive.files.import" else _parsed(body)
+        flat = {name: each[-1] for name, each in query.items()}
+        service = self.server.emulator.service
+        self._meet(route.id, path, [], lambda who: drive.answer(service, route, drive.Call(values, flat, given, who)))
+
+    def _meet(self, method: str, path: str, kinds: list[str], work: Callable[[Account], Any]) -> None:
+        """Do the call, or what the next fault makes of it."""
+        emulator = self.server.emulator
+        fault = emulator.faults.next(method, path, kinds)
+        self._call = {"method": method, "kinds": tuple(kinds), "fault": fault or ""}
+        if fault is Fault.UNAUTHORIZED:
+            raise unauthenticated()
+        if fault is Fault.REJECT:
+            raise _unavailable()
+        who = emulator.accounts.caller(self.headers.get("Authorization", ""))
+        self._call["account"] = who.email
+        if fault is Fault.LATE:
+            emulator.clock.later(emulator.faults.late_seconds, lambda: _quietly(lambda: work(who)))
+            raise _unavailable()
+        answer = work(who)
+        if fault is not None:
+            self._lose(fault)
+        elif isinstance(answer, Text):
+            self._send(200, answer.content, answer.kind)
+        elif answer is None:
+            self._send(204, b"", "text/html")
+        else:
+            self._json(200, answer)
 
     def _lose(self, fault: Fault) -> None:
         """The call was applied; its answer does not arrive."""
         if fault is Fault.LOSE_ANSWER:
-            raise _refusal(Fault.REJECT)
+            raise _unavailable()
         if fault is Fault.HTML:
             self._send(502, b"<html><title>Error 502 (Server Error)</title></html>", "text/html; charset=UTF-8")
             return
         if fault is Fault.HANG:
-            time.sleep(self.server.faults.hang_seconds)
+            self._wait(self.server.emulator.faults.hang_seconds)
         self.close_connection = True
         self.connection.shutdown(socket.SHUT_RDWR)
 
     def _token(self, body: bytes) -> None:
-        form = {name: given[-1] for name, given in parse_qs(body.decode()).items()}
+        """The token endpoint meets its faults before it grants anything: it is safe to ask again."""
+        emulator = self.server.emulator
+        fault = emulator.faults.next("token", TOKEN_PATH)
+        self._call = {"method": "token", "fault": fault or ""}
+        if fault in {Fault.REJECT, Fault.LOSE_ANSWER}:
+            self._json(503, {"error": "internal_failure"})
+        elif fault is Fault.UNAUTHORIZED:
+            self._json(400, GrantError("Invalid JWT Signature.").body)
+        elif fault in {Fault.HTML, Fault.HANG, Fault.DROP}:
+            self._lose(fault)
+        else:
+            if fault is Fault.LATE:
+                self._wait(emulator.faults.late_seconds)
+            self._grant(body)
+
+    def _grant(self, body: bytes) -> None:
+        form = {name: given[-1] for name, given in parse_qs(body.decode("utf-8", "replace")).items()}
         try:
-            self._json(200, self.server.service.accounts.grant(form))
+            self._json(200, self.server.emulator.accounts.grant(form))
         except GrantError as error:
             self._json(400, error.body)
 
-    def _drive(self, path: str, body: bytes) -> None:
-        who = self.server.service.accounts.caller(self.headers.get("Authorization", ""))
-        status, answer = drive.call(self.server.service, self.command, path, _parsed(body), who)
-        if status == 204:
-            self._send(204, b"", "text/plain")
-        else:
-            self._json(status, answer)
+    def _wait(self, seconds: float) -> None:
+        time.sleep(min(self.server.emulator.clock.real_seconds(seconds), HANG_SECONDS_MAX))
+
+    # The emulator's own
+
+    def _control(self, path: str, query: dict[str, list[str]], body: bytes) -> None:
+        if self.command == "POST" and self.headers.get_content_type() != "application/json":
+            raise ApiError(415, "The body must be JSON, and the header Content-Type must say so.")
+        parsed = _parsed(body)
+        if not isinstance(parsed, dict):
+            raise ApiError(400, "The body must be a JSON object.")
+        flat = {name: given[-1] for name, given in query.items()}
+        self._json(200, control.call(self.server.emulator, self.command, unquote(path), flat, parsed))
 
     def _page(self, path: str, query: dict[str, list[str]]) -> None:
-        service = self.server.service
+        service = self.server.emulator.service
         if path == "/style.css":
             self._send(200, pages.STYLE.encode(), "text/css")
         elif path == "/":
-            found = sorted(service.spreadsheets.values(), key=lambda each: each.title)
+            with service.lock:
+                found = sorted(service.spreadsheets.values(), key=lambda each: each.title)
             self._html(pages.listing(found))
         else:
             spreadsheet = service.spreadsheets.get(unquote(path.removeprefix("/spreadsheets/")))
             if not path.startswith("/spreadsheets/") or spreadsheet is None:
                 raise not_found()
-            tab = query.get("tab", [""])[0]
-            written = next((each for each in spreadsheet.sheets if each.last_row()), spreadsheet.sheets[0])
-            sheet = next((each for each in spreadsheet.sheets if str(each.id) == tab), written)
             page = query.get("page", ["1"])[0]
-            self._html(pages.grid(spreadsheet, sheet, int(page) if page.isdigit() else 1))
+            number = int(page) if page.isdecimal() and len(page) < 10 else 1
+            self._html(pages.grid(spreadsheet, pages.chosen(spreadsheet, query.get("tab", [""])[0]), number))
+
+    # HTTP
+
+    def _note(self, path: str) -> None:
+        if self._call:
+            emulator = self.server.emulator
+            entry = {"account": "", "kinds": (), **self._call, "path": unquote(path), "status": self._status}
+            took = round((time.perf_counter() - self._began) * 1000, 2)
+            emulator.log.add(at=emulator.clock(), milliseconds=took, **entry)
 
     def _body(self) -> bytes:
         length = self.headers.get("Content-Length") or "0"
-        if not length.isdigit() or int(length) > BODY_MAX:
+        if not length.isdecimal() or int(length) > BODY_MAX:
             self.close_connection = True
             raise ApiError(413, f"Request payload size exceeds the limit: {BODY_MAX} bytes.")
         return self.rfile.read(int(length))
 
     def _json(self, status: int, body: dict[str, Any]) -> None:
-        self._send(status, json.dumps(body).encode(), "application/json; charset=UTF-8")
+        self._send(status, orjson.dumps(body), "application/json; charset=UTF-8")
 
     def _html(self, page: str) -> None:
         self._send(200, page.encode(), "text/html; charset=UTF-8")
 
     def _send(self, status: int, body: bytes, kind: str) -> None:
+        self._status = status
         self.send_response(status)
         self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
+        if status != 204:
+            self.send_header("Content-Length", str(len(body)))
         self.send_header("Cache-Control", "no-store")
         self.send_header("Content-Security-Policy", pages.POLICY)
         self.send_header("X-Content-Type-Options", "nosniff")
@@ -176,19 +248,16 @@ def _parsed(body: bytes) -> Any:
     if not body:
         return {}
     try:
-        parsed = json.loads(body)
-    except ValueError:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
         raise ApiError(400, "Invalid JSON payload received. Unexpected token.") from None
-    return parsed
 
 
-def _refusal(fault: Fault) -> ApiError:
-    if fault is Fault.UNAUTHORIZED:
-        return ApiError(401, "Request had invalid authentication credentials.")
+def _unavailable() -> ApiError:
     return ApiError(503, "The service is currently unavailable.")
 
 
-def _quietly(work: Callable[[], object]) -> None:
+def _quietly(work: Work) -> None:
     try:
         work()
     except ApiError:

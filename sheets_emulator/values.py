@@ -1,105 +1,125 @@
 """The values.* calls: ranges in A1, rows of plain values."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from sheets_emulator import a1
-from sheets_emulator.a1 import Area
-from sheets_emulator.errors import invalid
-from sheets_emulator.model import Cell, Sheet, Spreadsheet, has_data
+from sheets_emulator import a1, tables
+from sheets_emulator.a1 import Area, Box
+from sheets_emulator.caller import Caller
+from sheets_emulator.errors import ApiError, invalid
+from sheets_emulator.guard import guard
+from sheets_emulator.model import Cell, Json, Sheet, Spreadsheet, value_of, with_value
 from sheets_emulator.render import entered, shown
-from sheets_emulator.updates import guard_protected
 
 OPTIONS = ("RAW", "USER_ENTERED")
 
 
 def locate(spreadsheet: Spreadsheet, text: str) -> tuple[Sheet, Area]:
-    """The tab and area that a range names. Raises ApiError 400."""
+    """The tab and area that a range names: cells, a named range, or a whole tab. Raises ApiError 400."""
     title, rest = a1.split(text)
-    if title is None:
-        whole = spreadsheet.titled(text)
-        if whole is not None:
-            return whole, Area()
-        return spreadsheet.sheets[0], a1.parse_area(rest, text)
-    sheet = spreadsheet.titled(title)
+    sheet = spreadsheet.sheets[0] if title is None else spreadsheet.titled(title)
     if sheet is None:
         raise a1.unparsable(text)
-    return sheet, a1.parse_area(rest, text)
+    try:
+        return sheet, a1.parse_area(rest, text)
+    except ApiError:
+        found = _named(spreadsheet, rest)
+        whole = None if title else spreadsheet.titled(rest)
+        if found is None and whole is None:
+            raise
+        return found or (whole or sheet, Area())
 
 
-def bounded(sheet: Sheet, area: Area) -> tuple[int, int, int, int]:
+def bounded(sheet: Sheet, area: Area) -> Box:
     """The area within the grid. One that begins outside is refused, one that ends outside is cut."""
     row, column = area.row or 0, area.column or 0
     if row >= sheet.row_count or column >= sheet.column_count:
-        raise sheet.beyond(row, column)
+        raise sheet.too_far(a1.open_name(sheet.title, area))
     end_row = sheet.row_count if area.end_row is None else min(area.end_row, sheet.row_count)
     end_column = sheet.column_count if area.end_column is None else min(area.end_column, sheet.column_count)
-    return row, column, end_row, end_column
+    return Box(row, column, end_row, end_column)
 
 
-def read(spreadsheet: Spreadsheet, text: str, query: dict[str, str]) -> dict[str, Any]:
+def read(spreadsheet: Spreadsheet, text: str, query: Mapping[str, str]) -> Json:
     """A ValueRange. Trailing blanks are cut; `values` is left out where there is nothing."""
     sheet, area = locate(spreadsheet, text)
-    row, column, end_row, end_column = bounded(sheet, area)
-    render = query.get("valueRenderOption", "FORMATTED_VALUE")
-    dates = query.get("dateTimeRenderOption", "SERIAL_NUMBER")
+    render = query.get("valueRenderOption") or "FORMATTED_VALUE"
+    dates = query.get("dateTimeRenderOption") or "SERIAL_NUMBER"
+    major = query.get("majorDimension") or "ROWS"
+    return value_range(sheet, bounded(sheet, area), render, dates, major)
+
+
+def value_range(sheet: Sheet, box: Box, render: str, dates: str, major: str = "ROWS") -> Json:
     rows = [
-        [shown(cell, render, dates) for cell in line[column:end_column]]
-        for line in sheet.rows[row : min(end_row, len(sheet.rows))]
+        [shown(cell, render, dates) for cell in line[box.column : box.end_column]]
+        for line in sheet.rows.between(box.row, box.end_row)
     ]
     rows = _trimmed([_trimmed(line, "") for line in rows], [])
-    major = query.get("majorDimension", "ROWS")
     if major == "COLUMNS":
-        rows = _turned(rows)
-    found = {"range": a1.render(sheet.title, row, column, end_row, end_column), "majorDimension": major}
+        rows = [_trimmed(column, "") for column in _turned(rows)]
+    found = {"range": box.name(sheet.title), "majorDimension": major}
     return found | ({"values": rows} if rows else {})
 
 
-def update(spreadsheet: Spreadsheet, text: str, body: dict[str, Any], option: str, email: str) -> dict[str, Any]:
+def update(spreadsheet: Spreadsheet, text: str, body: Json, option: str, caller: Caller) -> Json:
     """Write a ValueRange in place; None leaves a cell as it is. An UpdateValuesResponse."""
     sheet, area = locate(spreadsheet, text)
     rows = _given(body)
-    row, column, end_row, end_column = bounded(sheet, area)
-    single = area.end_row == row + 1 and area.end_column == column + 1 and area.row is not None
-    if not single and (len(rows) > end_row - row or max(map(len, rows), default=0) > end_column - column):
-        raise invalid(f"Requested writing within range [{text}], but tried writing to a cell outside of it.")
-    guard_protected(spreadsheet, sheet, row, row + len(rows), email, column)
-    return _write(spreadsheet, sheet, row, column, rows, option)
+    box = bounded(sheet, area)
+    # A single cell only says where to begin: the range grows to the data, as far as the grid goes.
+    single = area.row is not None and area.column is not None and (box.height, box.width) == (1, 1)
+    limit = Box(box.row, box.column, sheet.row_count, sheet.column_count) if single else box
+    width = max(map(len, rows), default=0)
+    if len(rows) > limit.height or width > limit.width:
+        raise _outside(sheet, area, limit, len(rows))
+    guard(spreadsheet, sheet, Box(box.row, box.column, box.row + len(rows), box.column + width), caller)
+    return _write(spreadsheet, sheet, box.row, box.column, rows, option)
 
 
-def append(
-    spreadsheet: Spreadsheet, text: str, body: dict[str, Any], option: str, insert: str, email: str
-) -> dict[str, Any]:
+def append(spreadsheet: Spreadsheet, text: str, body: Json, option: str, insert: str, caller: Caller) -> Json:
     """Below the table that is found from the range on. An AppendValuesResponse."""
     sheet, area = locate(spreadsheet, text)
+    if area != Area():
+        bounded(sheet, area)
     rows = _given(body)
-    table = _table(sheet, area)
-    row = table[2] if table else area.row or 0
-    column = table[1] if table else area.column or 0
-    guard_protected(spreadsheet, sheet, row, row + len(rows), email, column)
+    table = tables.find(sheet, area)
+    row = table.end_row if table else area.row or 0
+    column = table.column if table else area.column or 0
+    width = max(map(len, rows), default=0)
+    guard(spreadsheet, sheet, Box(row, column, row + len(rows), column + width), caller)
     if insert == "INSERT_ROWS" and row < len(sheet.rows):
         sheet.insert_rows(row, len(rows))
-    sheet.grow(row + len(rows), 0)
-    width = column + max(map(len, rows), default=0)
-    if width > sheet.column_count:
-        sheet.grow(sheet.row_count, width)
-    found: dict[str, Any] = {"spreadsheetId": spreadsheet.id}
+    sheet.grow(row + len(rows), column + width)
+    found: Json = {"spreadsheetId": spreadsheet.id}
     if table:
-        found["tableRange"] = a1.render(sheet.title, table[0], table[1], table[2], table[3])
+        found["tableRange"] = table.name(sheet.title)
     return found | {"updates": _write(spreadsheet, sheet, row, column, rows, option)}
 
 
-def clear(spreadsheet: Spreadsheet, text: str, email: str) -> dict[str, Any]:
+def clear(spreadsheet: Spreadsheet, text: str, caller: Caller) -> str:
+    """Values go, formats and notes stay. The range that was cleared."""
     sheet, area = locate(spreadsheet, text)
-    row, column, end_row, end_column = bounded(sheet, area)
-    guard_protected(spreadsheet, sheet, row, end_row, email, column)
-    for at in range(row, min(end_row, len(sheet.rows))):
-        line = list(sheet.rows[at])
-        line[column:end_column] = [None] * len(line[column:end_column])
-        sheet.rows[at] = tuple(line)
-    return {
-        "spreadsheetId": spreadsheet.id,
-        "clearedRange": a1.render(sheet.title, row, column, end_row, end_column),
-    }
+    box = bounded(sheet, area)
+    guard(spreadsheet, sheet, box, caller)
+    cleared = [
+        (
+            *line[: box.column],
+            *(with_value(cell, None) for cell in line[box.column : box.end_column]),
+            *line[box.end_column :],
+        )
+        for line in sheet.rows.between(box.row, box.end_row)
+    ]
+    sheet.rows.replace(box.row, box.row + len(cleared), cleared)
+    return box.name(sheet.title)
+
+
+def echo(spreadsheet: Spreadsheet, answer: Json, options: Mapping[str, Any]) -> Json:
+    """`updatedData`, where includeValuesInResponse asks for it."""
+    if str(options.get("includeValuesInResponse")).lower() != "true":
+        return answer
+    names = {"valueRenderOption": "responseValueRenderOption", "dateTimeRenderOption": "responseDateTimeRenderOption"}
+    query = {name: options.get(given) or "" for name, given in names.items()}
+    return {**answer, "updatedData": read(spreadsheet, answer["updatedRange"], query)}
 
 
 def option_of(value: str | None) -> str:
@@ -108,76 +128,52 @@ def option_of(value: str | None) -> str:
     return value
 
 
-def _write(
-    spreadsheet: Spreadsheet, sheet: Sheet, row: int, column: int, rows: list[list[Any]], option: str
-) -> dict[str, Any]:
+def _named(spreadsheet: Spreadsheet, name: str) -> tuple[Sheet, Area] | None:
+    for named in spreadsheet.named_ranges.values():
+        if named["name"].casefold() == name.casefold():
+            return spreadsheet.sheet(named["range"].get("sheetId", 0)), a1.from_grid_range(named["range"])
+    return None
+
+
+def _outside(sheet: Sheet, area: Area, limit: Box, height: int) -> ApiError:
+    title, _, cells = a1.open_name(sheet.title, area).rpartition("!")
+    name = f"'{sheet.title}'" if title == sheet.title else title
+    too_tall = height > limit.height
+    where = f"row [{limit.end_row + 1}]" if too_tall else f"column [{a1.column_name(limit.end_column)}]"
+    return invalid(f"Requested writing within range [{name}!{cells}], but tried writing to {where}")
+
+
+def _write(spreadsheet: Spreadsheet, sheet: Sheet, row: int, column: int, rows: list[list[Any]], option: str) -> Json:
     written = 0
     width = max(map(len, rows), default=0)
     for offset, line in enumerate(rows):
-        cells: list[Cell] = [
-            sheet.cell(row + offset, column + index) if value is None else _blank(entered(value, option))
-            for index, value in enumerate(line)
-        ]
+        cells = [_put(sheet.cell(row + offset, column + at), value, option) for at, value in enumerate(line)]
         written += sum(value is not None for value in line)
         if cells:
             sheet.write_row(row + offset, column, cells)
+    box = Box(row, column, row + max(1, len(rows)), column + max(1, width))
     return {
         "spreadsheetId": spreadsheet.id,
-        "updatedRange": a1.render(sheet.title, row, column, row + max(1, len(rows)), column + max(1, width)),
+        "updatedRange": box.name(sheet.title),
         **({"updatedRows": len(rows), "updatedColumns": width, "updatedCells": written} if written else {}),
     }
 
 
-def _blank(cell: Cell) -> Cell:
-    return None if cell == "" else cell
+def _put(present: Cell, value: Any, option: str) -> Cell:
+    """None leaves a cell alone, an empty text empties it."""
+    if value is None:
+        return present
+    made = entered(value, option, present)
+    return with_value(made, None) if value_of(made) == "" else made
 
 
-def _given(body: dict[str, Any]) -> list[list[Any]]:
+def _given(body: Json) -> list[list[Any]]:
     rows = [list(line or []) for line in body.get("values") or []]
-    return _turned(rows) if body.get("majorDimension") == "COLUMNS" else rows
-
-
-def _table(sheet: Sheet, area: Area) -> tuple[int, int, int, int] | None:
-    """The last table that meets the area: a block of cells bounded by empty rows and columns."""
-    last = sheet.last_row()
-    if area.row is not None and area.column is not None:
-        seed = _seed_near(sheet, area.row, area.column)
-    else:
-        seed = _last_seed(sheet, last)
-    if seed is None:
-        return None
-    row, column = seed
-    top = bottom = row
-    left = right = column
-    grown = True
-    while grown:
-        grown = False
-        if top and _any(sheet, top - 1, left, right):
-            top, grown = top - 1, True
-        if bottom + 1 < last and _any(sheet, bottom + 1, left, right):
-            bottom, grown = bottom + 1, True
-        if left and any(has_data(sheet.cell(at, left - 1)) for at in range(top, bottom + 1)):
-            left, grown = left - 1, True
-        if any(has_data(sheet.cell(at, right + 1)) for at in range(top, bottom + 1)):
-            right, grown = right + 1, True
-    return top, left, bottom + 1, right + 1
-
-
-def _seed_near(sheet: Sheet, row: int, column: int) -> tuple[int, int] | None:
-    if has_data(sheet.cell(row, column)):
-        return row, column
-    return None
-
-
-def _last_seed(sheet: Sheet, last: int) -> tuple[int, int] | None:
-    if not last:
-        return None
-    line = sheet.rows[last - 1]
-    return last - 1, max(index for index, cell in enumerate(line) if has_data(cell))
-
-
-def _any(sheet: Sheet, row: int, left: int, right: int) -> bool:
-    return any(has_data(sheet.cell(row, column)) for column in range(left, right + 1))
+    if body.get("majorDimension") != "COLUMNS":
+        return rows
+    return [
+        [line[index] if index < len(line) else None for line in rows] for index in range(max(map(len, rows), default=0))
+    ]
 
 
 def _trimmed(items: list[Any], empty: Any) -> list[Any]:

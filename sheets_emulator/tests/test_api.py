@@ -1,8 +1,6 @@
 """Real gspread against the running emulator."""
 
-from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 import gspread
 import pytest
@@ -13,33 +11,16 @@ from gspread.utils import ValueRenderOption
 from sheets_emulator import discovery
 from sheets_emulator.emulator import SheetsEmulator
 from sheets_emulator.faults import Fault
+from sheets_emulator.tests.conftest import connect
+
+pytestmark = pytest.mark.services
 
 BATCH = "spreadsheets.batchUpdate"
 
 
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[SheetsEmulator]:
-    with SheetsEmulator(quota_scale=0) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def key(emulator: SheetsEmulator) -> dict[str, Any]:
-    return emulator.new_account()
-
-
-def client(emulator: SheetsEmulator, key: dict[str, Any]) -> gspread.Client:
-    class Here(gspread.HTTPClient):
-        def request(self, method: str, endpoint: str, *args: Any, **kwargs: Any) -> Any:
-            return super().request(method, emulator.url + urlsplit(endpoint).path, *args, **kwargs)
-
-    return gspread.service_account_from_dict(key, http_client=Here)
-
-
 @pytest.fixture
-def sheet(emulator: SheetsEmulator, key: dict[str, Any]) -> gspread.Spreadsheet:
-    spreadsheet_id = emulator.create("Answers", {key["client_email"]: "writer"})
-    return client(emulator, key).open_by_key(spreadsheet_id)
+def sheet(spreadsheet: gspread.Spreadsheet) -> gspread.Spreadsheet:
+    return spreadsheet
 
 
 def append(sheet_id: int, *rows: list[str]) -> dict[str, Any]:
@@ -150,16 +131,16 @@ def test_writing_needs_the_right_role(
     assert caught.value.response.status_code == status
 
 
-def test_an_unknown_file_is_not_found(emulator: SheetsEmulator, key: dict[str, Any]) -> None:
+def test_an_unknown_file_is_not_found(client: gspread.Client) -> None:
     with pytest.raises(gspread.SpreadsheetNotFound):
-        client(emulator, key).open_by_key("nobody-knows-this-id")
+        client.open_by_key("nobody-knows-this-id")
 
 
 def test_a_token_needs_a_signature_of_a_registered_key(emulator: SheetsEmulator, key: dict[str, Any]) -> None:
     stranger = SheetsEmulator().new_account(key["client_email"]) | {"token_uri": emulator.token_uri}
 
     with pytest.raises(Exception, match="Invalid JWT Signature"):
-        client(emulator, stranger).open_by_key("any")
+        connect(emulator, stranger).open_by_key("any")
 
 
 def test_a_protected_range_refuses_editors_of_the_file(emulator: SheetsEmulator, sheet: gspread.Spreadsheet) -> None:

@@ -3,16 +3,14 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
-import gspread
 import pytest
 import requests
 from gspread.exceptions import APIError
 
 from sheets_emulator.__main__ import describe
 from sheets_emulator.emulator import SheetsEmulator
+from sheets_emulator.tests.conftest import connect
 
 pytestmark = pytest.mark.services
 
@@ -23,31 +21,23 @@ def emulator() -> Iterator[SheetsEmulator]:
         yield running
 
 
-def client(emulator: SheetsEmulator, key: dict[str, Any]) -> gspread.Client:
-    class Here(gspread.HTTPClient):
-        def request(self, method: str, endpoint: str, *args: Any, **kwargs: Any) -> Any:
-            return super().request(method, emulator.url + urlsplit(endpoint).path, *args, **kwargs)
-
-    return gspread.service_account_from_dict(key, http_client=Here)
-
-
 def status_of(error: pytest.ExceptionInfo[APIError]) -> int:
     return int(error.value.response.status_code)
 
 
 def test_an_owner_shares_a_file_and_the_other_writes_to_it(emulator: SheetsEmulator) -> None:
     owner, writer = emulator.new_account(), emulator.new_account()
-    made = client(emulator, owner).create("Answers")
+    made = connect(emulator, owner).create("Answers")
 
     made.share(writer["client_email"], perm_type="user", role="writer", notify=False)
 
-    client(emulator, writer).open_by_key(made.id).sheet1.append_row(["x"])
+    connect(emulator, writer).open_by_key(made.id).sheet1.append_row(["x"])
     assert made.sheet1.get_all_values() == [["x"]]
 
 
 def test_who_may_only_look_may_not_share(emulator: SheetsEmulator) -> None:
     reader, other = emulator.new_account(), emulator.new_account()
-    found = client(emulator, reader).open_by_key(emulator.create("Answers", {reader["client_email"]: "reader"}))
+    found = connect(emulator, reader).open_by_key(emulator.create("Answers", {reader["client_email"]: "reader"}))
 
     with pytest.raises(APIError) as error:
         found.share(other["client_email"], perm_type="user", role="writer", notify=False)
@@ -58,7 +48,7 @@ def test_who_may_only_look_may_not_share(emulator: SheetsEmulator) -> None:
 def test_a_share_takes_no_owner_his_file(emulator: SheetsEmulator) -> None:
     owner, writer = emulator.new_account(), emulator.new_account()
     roles = {owner["client_email"]: "owner", writer["client_email"]: "writer"}
-    found = client(emulator, writer).open_by_key(emulator.create("Answers", roles))
+    found = connect(emulator, writer).open_by_key(emulator.create("Answers", roles))
 
     with pytest.raises(APIError) as error:
         found.share(owner["client_email"], perm_type="user", role="reader", notify=False)
@@ -85,7 +75,7 @@ def test_the_account_that_reads_spends_nothing_of_the_one_that_writes(tmp_path: 
         described = json.loads((tmp_path / "emulator.json").read_text())
         spreadsheet = described["spreadsheets"]["Student data"]
         reader, writer = (
-            client(emulator, json.loads(Path(described[name]).read_text())).http_client
+            connect(emulator, json.loads(Path(described[name]).read_text())).http_client
             for name in ("reader_service_account_file", "service_account_file")
         )
         reader.spreadsheets_get(spreadsheet)
@@ -109,7 +99,7 @@ def test_a_private_key_is_written_for_its_owner_alone(tmp_path: Path) -> None:
 
 def test_people_see_the_first_tab_that_holds_something(emulator: SheetsEmulator) -> None:
     key = emulator.new_account()
-    found = client(emulator, key).open_by_key(emulator.create("Answers", {key["client_email"]: "writer"}))
+    found = connect(emulator, key).open_by_key(emulator.create("Answers", {key["client_email"]: "writer"}))
     found.add_worksheet("Submissions", 10, 5).update([["what people sent"]], "A1")
 
     page = requests.get(f"{emulator.url}/spreadsheets/{found.id}", timeout=10).text
