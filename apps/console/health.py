@@ -2,6 +2,7 @@
 
 import hmac
 import time
+from collections.abc import Callable
 from threading import Lock
 
 from django.conf import settings
@@ -10,17 +11,16 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from apps.intake import process
-from formhub.core import exposition
+from apps.intake.outbox import OutboxAwayError, PostgresStore
+from formhub.core import exposition, stopping
 from formhub.core.stream import cluster
 from formhub.core.stream.base import StreamError
 
 FRESH_SECONDS = 2.0
-# A receipt that is so recent says more than any question.
-RECEIPT_SECONDS = 5.0
+# What was taken so recently says more than any question.
+TAKEN_SECONDS = 5.0
 ASK_SECONDS = 1.0
-
-_lock = Lock()
-_seen: tuple[float, str] = (0.0, "")
+TAKES_WRITES = "takes writes"
 
 
 @require_safe
@@ -32,12 +32,18 @@ def livez(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def readyz(request: HttpRequest) -> JsonResponse:
-    """503 while no durable store could take a submission. One question to the broker serves all callers of two seconds.
+    """503 while neither door could take a submission, and from when this server was told to stop.
 
-    A web server that was told to stop refuses new connections, which says the same.
+    A log that is away must not empty the service: then the outbox is asked. One question to either serves all callers
+    of two seconds.
     """
-    trouble = trouble_of_log()
-    return JsonResponse({"ready": not trouble, "log": trouble or "takes writes"}, status=503 if trouble else 200)
+    if stopping.told():
+        return JsonResponse({"ready": False, "log": "this server is stopping"}, status=503)
+    found = {"log": _log.trouble(process.seconds_since_receipt()) or TAKES_WRITES}
+    if found["log"] != TAKES_WRITES:
+        found["outbox"] = _outbox.trouble(process.seconds_since_kept()) or TAKES_WRITES
+    ready = TAKES_WRITES in found.values()
+    return JsonResponse({"ready": ready, **found}, status=200 if ready else 503)
 
 
 @require_safe
@@ -56,28 +62,36 @@ def metrics(request: HttpRequest) -> HttpResponse:
     return HttpResponse(exposition.process.text(), content_type=exposition.CONTENT_TYPE)
 
 
-def trouble_of_log() -> str:
-    """Why the log takes no submission of any form, empty if it takes some."""
-    global _seen
-    since = process.seconds_since_receipt()
-    if since is not None and since < RECEIPT_SECONDS:
-        return ""
-    with _lock:
-        checked, trouble = _seen
-        if time.monotonic() - checked > FRESH_SECONDS or not checked:
-            trouble = _ask()
-            _seen = (time.monotonic(), trouble)
-        return trouble
+class Door:
+    """Why it takes no submission of any form, empty if it takes some. One thread at a time asks it."""
+
+    def __init__(self, ask: Callable[[], str]) -> None:
+        self._ask = ask
+        self._lock = Lock()
+        self._asked_at: float | None = None
+        self._said = ""
+
+    def trouble(self, seconds_since_taken: float | None) -> str:
+        if seconds_since_taken is not None and seconds_since_taken < TAKEN_SECONDS:
+            return ""
+        with self._lock:
+            if self._asked_at is None or time.monotonic() - self._asked_at > FRESH_SECONDS:
+                self._said = self._ask()
+                self._asked_at = time.monotonic()
+            return self._said
+
+    def forget(self) -> None:
+        """Ask anew at the next question."""
+        with self._lock:
+            self._asked_at = None
 
 
 def forget() -> None:
-    """Ask anew at the next question."""
-    global _seen
-    with _lock:
-        _seen = (0.0, "")
+    for door in (_log, _outbox):
+        door.forget()
 
 
-def _ask() -> str:
+def _trouble_of_log() -> str:
     try:
         found = cluster.partitions(settings.KAFKA_BOOTSTRAP_SERVERS, settings.SUBMISSIONS_TOPIC, ASK_SECONDS)
     except StreamError as error:
@@ -85,6 +99,20 @@ def _ask() -> str:
     if any(partition.takes(settings.SUBMISSIONS_MIN_INSYNC) for partition in found):
         return ""
     return "no partition has a leader and enough replicas in sync"
+
+
+def _trouble_of_outbox() -> str:
+    store = PostgresStore(ASK_SECONDS, settings.OUTBOX_ROWS_MAX, settings.OUTBOX_BYTES_MAX)
+    try:
+        store.check()
+    except OutboxAwayError as error:
+        return str(error)
+    finally:
+        store.close()
+    return ""
+
+
+_log, _outbox = Door(_trouble_of_log), Door(_trouble_of_outbox)
 
 
 def _holds_token(request: HttpRequest) -> bool:

@@ -20,8 +20,10 @@ from apps.console.figures import Figures
 from apps.console.parts import Part, parts
 from apps.console.readers import Lag, lags
 from apps.console.words import duration
+from apps.intake import outbox
 from apps.sinks import rates
 from apps.sinks.models import BindingState
+from formhub.core.redis import connect
 from formhub.core.stream.base import StreamError
 from formhub.core.stream.kafka import TopicState, describe_topic
 
@@ -108,6 +110,8 @@ class Probe:
             self._component(_("Valkey: cache and queues"), lambda: _redis(settings.REDIS_URL, durable=False)),
             self._component("Kafka", self._kafka),
         ]
+        if components[0].state != "bad":
+            components.append(self._component(_("Outbox"), _outbox))
         database_is_there, cache_is_there = components[0].state != "bad", components[2].state != "bad"
         found = _known(figures.read) if database_is_there else None
         return Status(
@@ -156,7 +160,7 @@ class Probe:
     def _durability(self) -> str:
         topic = self.topic
         if topic is None:
-            return _("Unknown while Kafka does not answer: submissions are refused, none is kept in memory only.")
+            return _("Unknown while Kafka does not answer: submissions are kept in PostgreSQL, none in memory only.")
         if topic.flush_messages == 1:
             copies = min(topic.min_insync, topic.replication)
             return ngettext(
@@ -167,6 +171,19 @@ class Probe:
         if topic.min_insync >= 2:
             return _("Accepted means held by %(copies)d brokers, in memory or on disk.") % {"copies": topic.min_insync}
         return _("Not durable: one copy that is not flushed. Set flush.messages=1, or three replicas and two in sync.")
+
+
+def _outbox() -> tuple[str, str]:
+    """What was accepted while the log took none, and is not there yet."""
+    state = outbox.state()
+    if state.refused:
+        return "bad", _("the log refuses %(count)d: run manage.py relay --refused once it takes them") % {
+            "count": state.refused
+        }
+    if not state.rows:
+        return "good", _("empty")
+    values = {"rows": state.rows, "age": duration(figures.age(state)), "percent": round(100 * figures.used(state))}
+    return "wait", _("%(rows)d wait for the log, the oldest for %(age)s; %(percent)d %% full") % values
 
 
 def _redis(url: str, *, durable: bool) -> tuple[str, str]:
@@ -181,7 +198,7 @@ def _redis(url: str, *, durable: bool) -> tuple[str, str]:
 
 
 def _client(url: str) -> Any:
-    return redis.Redis.from_url(url, socket_timeout=PROBE_SECONDS, socket_connect_timeout=PROBE_SECONDS)
+    return connect(url, PROBE_SECONDS)
 
 
 def _counts(found: Figures) -> dict[str, int]:

@@ -1,7 +1,8 @@
-"""A submission's way into the log: id and time first, then the broker's receipt.
+"""A submission's way into the log, or into the outbox where the log does not take it: id and time first.
 
 Both are fixed before the first try and travel in the envelope, so that the answer, the archive and every action show
-the same. Whoever repeats a try under its key makes the same id, and readers of the log keep the first of an id.
+the same. Whoever repeats a try under its key makes the same id, and readers of the log keep the first of an id: so what
+the log may have taken all the same goes into the outbox too.
 """
 
 from collections.abc import Generator, Mapping
@@ -15,32 +16,49 @@ from django.conf import settings
 
 from apps.forms.published import PublishedForm
 from apps.intake import process
-from apps.intake.ticket import Ticket
+from apps.intake.keep import Keeping
+from apps.intake.outbox import Row
+from apps.intake.ticket import GRACE_SECONDS, NotCommittedError, OverloadedError, RefusedByLogError, Ticket
 from formhub.core.envelope import MAX_ENVELOPE_BYTES, Envelope, EnvelopeTooLargeError, encode
 from formhub.core.ids import canonical, derived_id, uuid7
+from formhub.core.lanes import drive
 from formhub.core.problem import Problem
 from formhub.core.stream.base import Message, Receipt, partition_of
 
-# A wait beyond the budget for Kafka, in which the committer may be held up in one call of the producer.
-_GRACE_SECONDS = 2.0
+DOORS = LOG, OUTBOX = "kafka", "outbox"
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The broker has it: from here on it will be delivered."""
+    """It is on durable storage, and from here on it will be delivered. Without a receipt it is in the outbox."""
 
     id: UUID
     version: int
     accepted_at: datetime
-    receipt: Receipt
+    receipt: Receipt | None
+
+    @property
+    def door(self) -> str:
+        return LOG if self.receipt else OUTBOX
 
 
-@dataclass(frozen=True, slots=True)
 class Pending:
     """On its way. Nothing is accepted before `result`, or an await, has returned."""
 
-    envelope: Envelope
-    ticket: Ticket
+    __slots__ = ("_ambiguous", "_door", "_partition", "envelope")
+
+    def __init__(self, envelope: Envelope, message: Message) -> None:
+        """Raises OverloadedError: that this process is full says nothing against the log."""
+        self.envelope = envelope
+        self._partition = message.partition
+        self._ambiguous = False
+        self._door: Ticket | Keeping | NotCommittedError
+        try:
+            self._door = process.committer().submit(message)
+        except OverloadedError:
+            raise
+        except NotCommittedError as error:
+            self._turn_to_outbox(error)
 
     @property
     def id(self) -> UUID:
@@ -50,21 +68,59 @@ class Pending:
     def accepted_at(self) -> datetime:
         return self.envelope.accepted_at
 
+    def ask_log(self, seconds: float) -> None:
+        """Wait for the log's word, and hand to the outbox what it has not taken by then."""
+        if isinstance(self._door, Ticket):
+            try:
+                self._door.result(seconds)
+            except NotCommittedError as error:
+                self._turn_to_outbox(error)
+
     def result(self, timeout: float | None = None) -> Accepted:
-        """Raises NotCommittedError, within INTAKE_KAFKA_SECONDS and two seconds if no timeout is given."""
-        return self._accepted(self.ticket.result(wait_seconds() if timeout is None else timeout))
+        """Waits `timeout` seconds for the log, or INTAKE_KAFKA_SECONDS. Raises NotCommittedError."""
+        self.ask_log(wait_seconds() if timeout is None else timeout)
+        return drive(self._awaited())
 
     def __await__(self) -> Generator[None, None, Accepted]:
-        receipt = yield from self.ticket.__await__()
-        return self._accepted(receipt)
+        if isinstance(self._door, Ticket):
+            try:
+                receipt = yield from self._door.__await__()
+            except NotCommittedError as error:
+                self._turn_to_outbox(error)
+            else:
+                return self._accepted(receipt)
+        yield from self._kept()
+        return self._accepted(None)
 
-    def _accepted(self, receipt: Receipt) -> Accepted:
+    async def _awaited(self) -> Accepted:
+        return await self
+
+    def _turn_to_outbox(self, error: NotCommittedError) -> None:
+        if isinstance(error, RefusedByLogError):
+            self._door = error
+            return
+        self._ambiguous = error.ambiguous
+        try:
+            self._door = process.keeper().keep(Row.of(self.envelope, self._partition))
+        except NotCommittedError as refused:
+            self._door = refused
+
+    def _kept(self) -> Generator[None, None, None]:
+        try:
+            if isinstance(self._door, Keeping):
+                yield from self._door.__await__()
+            elif isinstance(self._door, NotCommittedError):
+                raise self._door
+        except NotCommittedError as error:
+            raise NotCommittedError(error.reason, ambiguous=self._ambiguous or error.ambiguous) from None
+
+    def _accepted(self, receipt: Receipt | None) -> Accepted:
         return Accepted(self.id, self.envelope.version, self.accepted_at, receipt)
 
 
 def wait_seconds() -> float:
-    """How long a receipt is waited for at most."""
-    seconds: float = settings.INTAKE_KAFKA_SECONDS + _GRACE_SECONDS
+    """How long a receipt is waited for at most, before the outbox gets its turn."""
+    seconds: float = settings.INTAKE_KAFKA_SECONDS + GRACE_SECONDS
     return seconds
 
 
@@ -80,7 +136,7 @@ def accept(
 
     With an idempotency `key` the id is derived from it and from `parsed`, the canonical answers before cleaning: the
     same key and answers are the same submission under every version of the form. Raises Problem 413 for what the log
-    cannot hold, NotCommittedError when nothing can be taken now.
+    cannot hold, OverloadedError when as much is on its way as this process may hold.
     """
     envelope = Envelope(
         id=derived_id(form.salt, key, parsed or canonical(answers)) if key else uuid7(),
@@ -91,7 +147,7 @@ def accept(
         answers=answers,
         meta=dict(meta or {}),
     )
-    return Pending(envelope, process.committer().submit(_message(envelope)))
+    return Pending(envelope, _message(envelope))
 
 
 def _message(envelope: Envelope) -> Message:

@@ -20,7 +20,7 @@ from apps.forms import published
 from apps.forms.published import PublishedForm
 from apps.forms.schema import AnswersRefused
 from apps.intake import idempotency, process, receipts, throttle
-from apps.intake.accept import Accepted, Pending, accept
+from apps.intake.accept import DOORS, Accepted, Pending, accept
 from apps.intake.gate.base import Claim, Entry
 from apps.intake.parsing.reserved import Payload
 from apps.intake.ticket import RETRY_SECONDS, NotCommittedError
@@ -35,7 +35,7 @@ from formhub.core.requests import client_address
 READ = "read"
 # How long whoever waits for a first try to end lets the record rest between two looks.
 LOOK_SECONDS = 0.1
-_ACCEPTED = ACCEPTED.labels("kafka")
+_ACCEPTED = {door: ACCEPTED.labels(door) for door in DOORS}
 
 
 def find_form(name: str) -> PublishedForm:
@@ -124,7 +124,7 @@ class Attempt:
 
     def accepted(self, accepted: Accepted) -> dict[str, Any]:
         """Keep the answer for repetitions, and give it."""
-        _ACCEPTED.inc()
+        _ACCEPTED[accepted.door].inc()
         body = {
             "id": str(accepted.id),
             "form": self.form.public_id,

@@ -1,6 +1,7 @@
 """Many submissions of one caller at once: each taken or refused by itself, and answered in the order they came.
 
-First all are handed over, so that they travel to the broker as groups; only then the receipts are waited for.
+First all are handed over, so that they travel to the broker as groups; then the receipts are waited for, and what got
+none is handed to the outbox; only then that is waited for.
 """
 
 from collections.abc import Callable, Iterable
@@ -22,7 +23,7 @@ from formhub.core.problem import Problem
 
 # A thousand submissions take a second. What is not handed over within this time is refused, so that the answer comes
 # before gateways give up, however slow the machine.
-HAND_OVER_SECONDS = 4.0
+HAND_OVER_SECONDS = 3.5
 Answer = dict[str, Any]
 Read = Callable[[], Payload]
 
@@ -58,7 +59,10 @@ def submit(
             _take(line, read, sent)
     # One wait for all: a thousand receipts that stay away are waited for no longer than one.
     until = clock.monotonic() + wait_seconds()
-    return [_outcome(line, until, clock) for line in lines], lines[-1].attempt.entry
+    for line in lines:
+        if line.pending is not None:
+            line.pending.ask_log(max(0.0, until - clock.monotonic()))
+    return [_outcome(line) for line in lines], lines[-1].attempt.entry
 
 
 def _take(line: _Line, read: Read, sent: dict[str, _Line]) -> None:
@@ -99,18 +103,16 @@ def _send(line: _Line, sent: dict[str, _Line]) -> None:
         sent[attempt.payload.key] = line
 
 
-def _outcome(line: _Line, until: float, clock: Clock) -> Answer:
-    if line.answer is None and line.twin is not None:
-        line.answer = _outcome(line.twin, until, clock)
-    elif line.answer is None:
-        line.answer = _receipt(line, max(0.0, until - clock.monotonic()))
+def _outcome(line: _Line) -> Answer:
+    if line.answer is None:
+        line.answer = _accepted(line) if line.twin is None else _outcome(line.twin)
     return line.answer
 
 
-def _receipt(line: _Line, seconds: float) -> Answer:
+def _accepted(line: _Line) -> Answer:
     assert line.pending is not None
     try:
-        return _with_status(line.attempt.accepted(line.pending.result(seconds)))
+        return _with_status(line.attempt.accepted(line.pending.result()))
     except NotCommittedError as error:
         line.attempt.withdraw()
         return _refused(error)

@@ -1,4 +1,4 @@
-"""What a process has one of: the committer and the gate."""
+"""What a process has one of: the committer, the keeper and the gate."""
 
 import atexit
 
@@ -7,7 +7,9 @@ from django.conf import settings
 from apps.intake.commit import Bounds, Committer
 from apps.intake.gate.gate import Gate
 from apps.intake.gate.redis import RedisStore
+from apps.intake.keep import Keeper
 from apps.intake.once import OncePerProcess
+from apps.intake.outbox import PostgresStore
 from formhub.core.stream.kafka import KafkaPublisher
 
 CLOSE_SECONDS = 5.0
@@ -17,8 +19,16 @@ def _make_committer() -> Committer:
     publisher = KafkaPublisher(
         settings.KAFKA_BOOTSTRAP_SERVERS, settings.SUBMISSIONS_TOPIC, settings.SUBMISSIONS_PARTITIONS
     )
-    bounds = Bounds(settings.INTAKE_PENDING_MAX, settings.INTAKE_PENDING_BYTES_MAX, settings.INTAKE_KAFKA_SECONDS)
-    return Committer(publisher, bounds)
+    return Committer(publisher, _bounds(settings.INTAKE_KAFKA_SECONDS))
+
+
+def _make_keeper() -> Keeper:
+    store = PostgresStore(settings.INTAKE_OUTBOX_SECONDS, settings.OUTBOX_ROWS_MAX, settings.OUTBOX_BYTES_MAX)
+    return Keeper(store, _bounds(settings.INTAKE_OUTBOX_SECONDS))
+
+
+def _bounds(seconds: float) -> Bounds:
+    return Bounds(settings.INTAKE_PENDING_MAX, settings.INTAKE_PENDING_BYTES_MAX, seconds)
 
 
 def _make_gate() -> Gate:
@@ -27,6 +37,7 @@ def _make_gate() -> Gate:
 
 
 committer = OncePerProcess(_make_committer)
+keeper = OncePerProcess(_make_keeper)
 gate = OncePerProcess(_make_gate)
 
 
@@ -35,10 +46,18 @@ def seconds_since_receipt() -> float | None:
     return found.seconds_since_receipt if (found := committer.made) else None
 
 
+def seconds_since_kept() -> float | None:
+    """Since the outbox last took one; None if it never did."""
+    return found.seconds_since_kept if (found := keeper.made) else None
+
+
 def close(seconds: float = CLOSE_SECONDS) -> None:
-    """Let what is pending reach the broker; what comes later is refused."""
-    if found := committer.install(None):
-        found.close(seconds)
+    """Let what is pending reach the broker, or the outbox; what comes later is refused."""
+    if committing := committer.install(None):
+        committing.close(seconds)
+    # The last: what the log did not take in time may be on its way here.
+    if keeping := keeper.install(None):
+        keeping.close(seconds)
 
 
 atexit.register(close)

@@ -3,11 +3,12 @@
 from collections.abc import Generator
 
 from apps.intake.waiting import NotSettledError, Waiting
-from formhub.core.stream.base import Message, Receipt, StreamError
+from formhub.core.stream.base import Message, Receipt, RefusedError, StreamError
 
 RETRY_SECONDS = 2
-# A wait beyond the deadline, in which the committer may be held up in one call of the producer.
-GRACE_SECONDS = 2.0
+# What the committer needs to tell how it ended. Where it is held up for longer in a call of the producer, nobody waits
+# for it: there is a second door.
+GRACE_SECONDS = 0.25
 
 
 class NotCommittedError(Exception):
@@ -17,6 +18,10 @@ class NotCommittedError(Exception):
         super().__init__(reason)
         self.reason = reason
         self.ambiguous = ambiguous
+
+
+class RefusedByLogError(NotCommittedError):
+    """The log can never hold it: no other door leads there."""
 
 
 class OverloadedError(NotCommittedError):
@@ -49,15 +54,21 @@ class Ticket(Waiting[Outcome]):
             raise NotCommittedError("silent", ambiguous=True) from None
 
     def __await__(self) -> Generator[None, None, Receipt]:
-        return _receipt((yield from super().__await__()))
+        try:
+            outcome = yield from super().__await__()
+        except NotSettledError:
+            raise NotCommittedError("silent", ambiguous=True) from None
+        return _receipt(outcome)
 
 
 def _receipt(outcome: Outcome) -> Receipt:
     if isinstance(outcome, NotCommittedError):
         # A new one: a group shares its error, and each raise would lengthen the shared traceback.
-        raise NotCommittedError(outcome.reason, ambiguous=outcome.ambiguous)
+        raise type(outcome)(outcome.reason, ambiguous=outcome.ambiguous)
     return outcome
 
 
 def not_committed(error: StreamError) -> NotCommittedError:
+    if isinstance(error, RefusedError):
+        return RefusedByLogError("refused")
     return NotCommittedError("broker", ambiguous=error.ambiguous)

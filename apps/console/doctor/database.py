@@ -8,7 +8,10 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
+from apps.console import figures
 from apps.console.doctor.verdict import Section, Verdict, bad, good, warn, worst
+from apps.console.words import duration
+from apps.intake import outbox
 from apps.sinks.models import Binding
 from formhub.core import secrets
 from formhub.core.secrets import SecretUnreadableError
@@ -17,6 +20,7 @@ VERSION_LEAST = 14
 SECRETS_MAX = 1_000
 SKEW_WARN, SKEW_BAD = 2.0, 30.0
 FULL = 0.8
+OUTBOX_FULL, OUTBOX_SECONDS = 0.5, 60.0
 AWAY = "Look at DATABASE_URL, and whether the server runs and lets this machine in."
 
 
@@ -28,6 +32,7 @@ def section() -> Section:
             ("durability", durability),
             ("its log", its_log),
             ("connections", connections),
+            ("outbox", its_outbox),
             ("secrets", stored_secrets),
             ("clock", clock),
         ),
@@ -96,6 +101,35 @@ def connections() -> Verdict:
             "Raise max_connections, put a pooler in front, or run fewer threads.",
         )
     return good(f"{used} of {most} in use")
+
+
+def its_outbox() -> Verdict:
+    """What was accepted while the log took none: it empties by itself within seconds of the log's return."""
+    state = outbox.state()
+    share = figures.used(state)
+    verdicts = []
+    if share > OUTBOX_FULL:
+        verdicts.append(
+            bad(
+                f"{100 * share:.0f} % full; beyond it submissions are answered 503",
+                "Bring Kafka back, or raise OUTBOX_ROWS_MAX and OUTBOX_BYTES_MAX if the disk has the space.",
+            )
+        )
+    if (oldest := figures.age(state)) > OUTBOX_SECONDS:
+        verdicts.append(
+            warn(
+                f"{state.rows} wait, the oldest for {duration(oldest)}",
+                "See whether Kafka, beat and a worker run; manage.py relay does it by hand.",
+            )
+        )
+    if state.refused:
+        verdicts.append(
+            warn(
+                f"the log refuses {state.refused}",
+                "Put the topic's settings right (manage.py ensure_topics tells), then manage.py relay --refused.",
+            )
+        )
+    return worst(verdicts, f"{state.rows} wait for the log" if state.rows else "empty")
 
 
 def stored_secrets() -> Verdict:

@@ -3,13 +3,20 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from pytest_django.fixtures import Settings
 
 from apps.console import health
-from apps.intake.commit import Committer
+from apps.intake import process
+from apps.intake.commit import Bounds, Committer
+from apps.intake.keep import Keeper
+from apps.intake.models import OutboxSize
+from apps.intake.tests.outboxes import MemoryStore
+from apps.intake.tests.test_keep import a_row, wait_for
 from deploy.local.kafka import Kafka
 from deploy.local.process import free_port
+from formhub.core import stopping
 from formhub.core.stream import cluster
 from formhub.core.stream.base import Message
 from formhub.core.stream.cluster import Partition
@@ -36,11 +43,19 @@ def test_a_process_that_answers_lives_whatever_else_is_away() -> None:
     assert "no-cache" in answer.headers["Cache-Control"]
 
 
-class TestReadiness:
+@pytest.fixture
+def no_outbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No Postgres where one should be."""
+    monkeypatch.setitem(connection.settings_dict, "HOST", "127.0.0.1")
+    monkeypatch.setitem(connection.settings_dict, "PORT", str(free_port()))
+
+
+@pytest.mark.usefixtures("no_outbox")
+class TestReadinessOfTheLog:
     def test_without_a_broker_no_submission_could_be_taken(self, settings: Settings) -> None:
         settings.KAFKA_BOOTSTRAP_SERVERS = [f"127.0.0.1:{free_port()}", f"[::1]:{free_port()}"]
 
-        assert ready() == (503, {"ready": False, "log": "unreachable"})
+        assert ready() == (503, {"ready": False, "log": "unreachable", "outbox": "unreachable"})
 
     @pytest.mark.services
     def test_one_broker_that_leads_the_topic_is_enough(self, kafka_service: Kafka, settings: Settings) -> None:
@@ -54,13 +69,14 @@ class TestReadiness:
     def test_a_broker_without_the_topic_takes_none(self, kafka_service: Kafka, settings: Settings) -> None:
         settings.SUBMISSIONS_TOPIC = "nowhere"
 
-        assert ready() == (503, {"ready": False, "log": "the topic nowhere is not there"})
+        trouble = "the topic nowhere is not there"
+        assert ready() == (503, {"ready": False, "log": trouble, "outbox": "unreachable"})
 
     @pytest.mark.services
     def test_a_broker_that_is_connected_and_silent_takes_none(self, kafka_service: Kafka) -> None:
         kafka_service.pause()
         try:
-            assert ready() == (503, {"ready": False, "log": "unreachable"})
+            assert ready() == (503, {"ready": False, "log": "unreachable", "outbox": "unreachable"})
         finally:
             kafka_service.resume()
 
@@ -92,6 +108,34 @@ class TestReadiness:
         committer.submit(Message(b"key", b"value", (), 0)).result(5)
 
         assert ready() == (200, {"ready": True, "log": "takes writes"})
+
+
+class TestReadinessOfTheOutbox:
+    @pytest.fixture(autouse=True)
+    def _no_broker(self, settings: Settings) -> None:
+        settings.KAFKA_BOOTSTRAP_SERVERS = [f"127.0.0.1:{free_port()}"]
+
+    @pytest.mark.django_db
+    def test_it_is_enough_while_the_log_takes_none(self) -> None:
+        assert ready() == (200, {"ready": True, "log": "unreachable", "outbox": "takes writes"})
+
+    @pytest.mark.django_db(transaction=True)
+    def test_a_full_one_takes_none(self, settings: Settings) -> None:
+        settings.OUTBOX_ROWS_MAX = 2
+        OutboxSize.objects.create(rows=3)
+
+        assert ready() == (503, {"ready": False, "log": "unreachable", "outbox": "full"})
+
+    @pytest.mark.usefixtures("no_outbox")
+    def test_a_row_of_just_now_says_more_than_a_question(self) -> None:
+        keeper = Keeper(MemoryStore(), Bounds(10, 1_000_000, 5))
+        before = process.keeper.install(keeper)
+        try:
+            wait_for(keeper.keep(a_row()))
+            assert ready()[0] == 200
+        finally:
+            process.keeper.install(before)
+            keeper.close(5)
 
 
 class TestMetrics:
@@ -128,3 +172,16 @@ class TestMetrics:
 @pytest.mark.parametrize("address", ["/livez", "/readyz", "/metrics"])
 def test_probes_are_only_asked(address: str) -> None:
     assert Client().post(address).status_code == 405
+
+
+def test_a_server_that_was_told_to_stop_lives_but_takes_nobody_more_and_closes_connections() -> None:
+    stopping.tell()
+    try:
+        status, says = ready()
+        alive = Client().get("/livez")
+    finally:
+        stopping.forget()
+
+    assert (status, says["ready"]) == (503, False)
+    assert (alive.status_code, alive["Connection"]) == (200, "close")
+    assert "Connection" not in Client().get("/livez")

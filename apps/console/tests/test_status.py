@@ -101,7 +101,7 @@ def test_with_every_service_there_all_is_well(operator: Client, settings: Settin
     code, found = asked(operator)
 
     assert (code, found["good"], found["calm"]) == (200, True, True)
-    assert [one["state"] for one in found["components"]] == ["good"] * 4
+    assert [one["state"] for one in found["components"]] == ["good"] * 5
     assert "flushed to the disk of one broker" in found["durability"]
     assert "All is well" in operator.get(STATUS).content.decode()
 

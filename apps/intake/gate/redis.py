@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from apps.intake.gate.base import RUNNING_SECONDS, Call, Enter, Entry, GateAwayError, Limit, Settle, Standing
+from formhub.core.redis import connect
 
 _PREFIX = "formhub:intake:"
 _NOTHING = Entry()
@@ -100,13 +99,7 @@ class RedisStore:
 
     def __init__(self, url: str, timeout: float, keep_seconds: int) -> None:
         # Not retried here: a repeated turn would count twice, and the caller goes on without Redis anyway.
-        client: Any = redis.Redis.from_url(
-            url,
-            socket_timeout=timeout,
-            socket_connect_timeout=timeout,
-            retry=Retry(NoBackoff(), 0),
-            decode_responses=True,
-        )
+        client: Any = connect(url, timeout, decode=True)
         self.keep_seconds = keep_seconds
         self._turn = client.register_script(_TURN)
 

@@ -11,6 +11,8 @@ from apps.intake.commit import Bounds, Committer
 from apps.intake.gate.base import Call, Entry
 from apps.intake.gate.gate import Gate
 from apps.intake.gate.memory import MemoryStore
+from apps.intake.keep import Keeper
+from apps.intake.tests import outboxes
 from apps.intake.tests.forms import a_form
 from apps.intake.waiting import Waiting
 from formhub.core.stream.memory import MemoryPublisher, MemoryTopic
@@ -38,6 +40,17 @@ class InPlace(Gate):
             self._take([(call, asked)])
             return True
         return False
+
+
+@pytest.fixture
+def outbox() -> Iterator[outboxes.MemoryStore]:
+    """What the keeper that the process uses writes to."""
+    store = outboxes.MemoryStore()
+    keeper = Keeper(store, Bounds(items=1000, bytes=10_000_000, seconds=2))
+    before = process.keeper.install(keeper)
+    yield store
+    process.keeper.install(before)
+    keeper.close(5)
 
 
 @pytest.fixture
@@ -75,5 +88,5 @@ def forms(monkeypatch: pytest.MonkeyPatch) -> Forms:
 
 
 @pytest.fixture
-def client(forms: Forms, gate: MemoryStore, committer: Committer) -> Client:
+def client(forms: Forms, gate: MemoryStore, committer: Committer, outbox: outboxes.MemoryStore) -> Client:
     return Client(raise_request_exception=False)

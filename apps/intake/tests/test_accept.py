@@ -1,16 +1,22 @@
 import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
+from apps.intake import process
 from apps.intake.accept import Accepted, accept
-from apps.intake.commit import Committer
+from apps.intake.commit import Bounds, Committer
 from apps.intake.tests.forms import a_form
+from apps.intake.tests.outboxes import MemoryStore
 from apps.intake.ticket import NotCommittedError
 from formhub.core.envelope import decode
 from formhub.core.ids import canonical
-from formhub.core.stream.memory import MemoryTopic
+from formhub.core.stream.base import Message, Outcome, Receipt
+from formhub.core.stream.memory import MemoryPublisher, MemoryTopic
 
-pytestmark = pytest.mark.usefixtures("committer")
+pytestmark = pytest.mark.usefixtures("committer", "outbox")
 
 
 def test_id_and_time_are_those_of_the_record(topic: MemoryTopic) -> None:
@@ -21,7 +27,8 @@ def test_id_and_time_are_those_of_the_record(topic: MemoryTopic) -> None:
     envelope = decode(record.value, record.headers)
     assert (envelope.id, envelope.accepted_at) == (accepted.id, accepted.accepted_at)
     assert (pending.id, pending.accepted_at) == (accepted.id, accepted.accepted_at)
-    assert (record.partition, record.offset) == (accepted.receipt.partition, accepted.receipt.offset)
+    assert accepted.receipt == Receipt(record.partition, record.offset)
+    assert accepted.door == "kafka"
     assert accepted.id.version == 7
 
 
@@ -62,8 +69,81 @@ def test_the_forms_submissions_stay_in_one_partition(topic: MemoryTopic) -> None
     assert [decode(record.value, record.headers).answers["age"] for record in log] == list(range(10))
 
 
-def test_without_the_broker_there_is_no_receipt(topic: MemoryTopic, committer: Committer) -> None:
-    topic.broken = True
-    with pytest.raises(NotCommittedError):
-        accept(a_form(), {"name": "Ada"}).result()
-    assert committer.pending == 0
+class TestWithoutTheLog:
+    def test_the_outbox_gets_it_under_the_same_id_and_time(
+        self, topic: MemoryTopic, committer: Committer, outbox: MemoryStore
+    ) -> None:
+        topic.broken = True
+        pending = accept(a_form(), {"name": "Ada"})
+        accepted = pending.result()
+
+        (row,) = outbox.rows.values()
+        envelope = decode(row.value, row.headers)
+        assert (accepted.door, accepted.receipt) == ("outbox", None)
+        assert (envelope.id, envelope.accepted_at) == (accepted.id, accepted.accepted_at)
+        assert (row.id, row.accepted_at, row.form_id) == (envelope.id, envelope.accepted_at, envelope.form)
+        assert envelope.late
+        assert committer.pending == 0
+
+    def test_a_loop_awaits_the_second_door_as_well(self, topic: MemoryTopic, outbox: MemoryStore) -> None:
+        async def wait() -> list[Accepted]:
+            return [await accept(a_form(), {"age": number}) for number in range(5)]
+
+        topic.broken = True
+        found = asyncio.run(wait())
+
+        assert [accepted.door for accepted in found] == ["outbox"] * 5
+        assert list(outbox.rows) == [accepted.id for accepted in found]
+
+    @pytest.mark.parametrize("awaits", [False, True], ids=["a thread", "a loop"])
+    def test_a_publisher_that_is_held_up_holds_nobody_up(
+        self, topic: MemoryTopic, outbox: MemoryStore, settings: Any, awaits: bool
+    ) -> None:
+        async def wait() -> Accepted:
+            return await accept(a_form(), {"name": "Ada"})
+
+        settings.INTAKE_KAFKA_SECONDS = 0.1
+        publisher = HeldUp(topic)
+        held = Committer(publisher, Bounds(items=1000, bytes=10_000_000, seconds=0.1))
+        before = process.committer.install(held)
+        try:
+            accepted = asyncio.run(wait()) if awaits else accept(a_form(), {"name": "Ada"}).result()
+        finally:
+            process.committer.install(before)
+            publisher.go_on.set()
+            held.close(5)
+
+        assert accepted.door == "outbox"
+        assert list(outbox.rows) == [accepted.id]
+        # It landed as well, late: one submission, told by its id.
+        (record,) = topic.records()
+        assert decode(record.value, record.headers).id == accepted.id
+
+    def test_with_both_doors_away_nothing_is_accepted(self, topic: MemoryTopic, outbox: MemoryStore) -> None:
+        topic.broken = outbox.broken = True
+        with pytest.raises(NotCommittedError):
+            accept(a_form(), {"name": "Ada"}).result()
+        assert not outbox.rows
+
+    def test_whether_it_may_be_in_the_log_all_the_same_is_told(self, topic: MemoryTopic, outbox: MemoryStore) -> None:
+        """A broker that failed may have taken it; one that nobody asks cannot."""
+        topic.broken = outbox.broken = True
+        told = []
+        for _ in range(5):
+            with pytest.raises(NotCommittedError) as failed:
+                accept(a_form(), {"name": "Ada"}).result()
+            told.append(failed.value.ambiguous)
+
+        assert (told[0], told[-1]) == (True, False)
+
+
+class HeldUp(MemoryPublisher):
+    """Stands still in `publish`, as a client does that lacks the topic's metadata."""
+
+    def __init__(self, topic: MemoryTopic) -> None:
+        super().__init__(topic)
+        self.go_on = threading.Event()
+
+    def publish(self, messages: Sequence[Message], done: Callable[[list[Outcome]], None]) -> None:
+        assert self.go_on.wait(30)
+        super().publish(messages, done)

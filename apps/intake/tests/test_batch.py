@@ -11,6 +11,7 @@ from apps.intake.attempt import Caller
 from apps.intake.commit import Bounds, Committer
 from apps.intake.gate.memory import MemoryStore
 from apps.intake.parsing.reserved import Payload
+from apps.intake.tests import outboxes
 from apps.intake.tests.conftest import Forms
 from apps.intake.tests.forms import a_form
 from apps.intake.tests.test_submit import post, problem, stored
@@ -202,9 +203,23 @@ class TestBrokerAway:
         process.committer.install(before).close(0)  # type: ignore[union-attr]
 
     @pytest.mark.usefixtures("broken_after_three")
-    def test_in_the_middle_what_it_has_is_accepted_and_the_rest_is_not(
-        self, client: Client, topic: MemoryTopic, committer: Committer
+    def test_in_the_middle_the_rest_goes_into_the_outbox_in_few_groups(
+        self, client: Client, topic: MemoryTopic, outbox: outboxes.MemoryStore
     ) -> None:
+        lines = [{"name": "Ada", "age": number, "_key": f"k-{number}"} for number in range(40)]
+        found = answers(send(client, lines))
+
+        assert [answer["status"] for answer in found] == [202] * 40
+        assert [str(envelope.id) for envelope in stored(topic)] == [answer["id"] for answer in found[:3]]
+        in_order = sorted(outbox.rows.values(), key=lambda row: row.accepted_at)
+        assert [str(row.id) for row in in_order] == [answer["id"] for answer in found[3:]]
+        assert outbox.groups < 20
+
+    @pytest.mark.usefixtures("broken_after_three")
+    def test_in_the_middle_with_the_outbox_away_what_the_log_has_is_accepted_and_the_rest_is_not(
+        self, client: Client, topic: MemoryTopic, committer: Committer, outbox: outboxes.MemoryStore
+    ) -> None:
+        outbox.broken = True
         lines = [{"name": "Ada", "age": number, "_key": f"k-{number}"} for number in range(10)]
         first = answers(send(client, lines))
 
@@ -218,8 +233,10 @@ class TestBrokerAway:
         assert [answer["status"] for answer in second] == [202] * 10
         assert [str(envelope.id) for envelope in stored(topic)] == [answer["id"] for answer in second]
 
-    def test_the_same_key_twice_is_told_the_same_trouble(self, client: Client, topic: MemoryTopic) -> None:
-        topic.broken = True
+    def test_the_same_key_twice_is_told_the_same_trouble(
+        self, client: Client, topic: MemoryTopic, outbox: outboxes.MemoryStore
+    ) -> None:
+        topic.broken = outbox.broken = True
         line = {"name": "Ada", "_key": "k-1"}
         assert told(send(client, [line, line])) == ["not_stored", "not_stored"]
 

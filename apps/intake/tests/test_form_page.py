@@ -17,10 +17,12 @@ from apps.intake import process
 from apps.intake.commit import Bounds, Committer
 from apps.intake.gate.memory import MemoryStore
 from apps.intake.pages import languages
+from apps.intake.tests import outboxes
 from apps.intake.tests.conftest import Forms
 from apps.intake.tests.forms import DEFINITION
 from apps.intake.tests.test_submit import stored
 from formhub.core.clock import SystemClock
+from formhub.core.envelope import decode
 from formhub.core.stream.memory import MemoryPublisher, MemoryTopic
 
 pytestmark = pytest.mark.urls("apps.intake.tests.urls")
@@ -403,9 +405,20 @@ class TestFormChangedMeanwhile:
 
 
 class TestNotTakenNow:
-    def test_without_the_log_the_answers_stay_and_the_key_too(self, client: Client, topic: MemoryTopic) -> None:
+    def test_without_the_log_the_outbox_takes_them(
+        self, client: Client, topic: MemoryTopic, outbox: outboxes.MemoryStore
+    ) -> None:
         page = opened(client)
         topic.broken = True
+
+        assert send(client, page, GOOD).status_code == 303
+        assert [decode(row.value, row.headers).answers for row in outbox.rows.values()] == [{"name": "Ada", "age": 36}]
+
+    def test_without_either_door_the_answers_stay_and_the_key_too(
+        self, client: Client, topic: MemoryTopic, outbox: outboxes.MemoryStore
+    ) -> None:
+        page = opened(client)
+        topic.broken = outbox.broken = True
         response = send(client, page, GOOD)
         again = Shown(response)
 
@@ -414,7 +427,10 @@ class TestNotTakenNow:
         assert "Your answers were not sent yet" in again.text
         assert {"name": "Ada", "age": "36", "_key": page.key}.items() <= dict(again.sends).items()
 
-    def test_once_the_log_is_back_the_same_page_is_taken(self, client: Client, topic: MemoryTopic) -> None:
+    def test_once_the_log_is_back_the_same_page_is_taken(
+        self, client: Client, topic: MemoryTopic, outbox: outboxes.MemoryStore
+    ) -> None:
+        outbox.broken = True
         page = opened(client)
         process.committer().close(0)  # as a broker that is away refuses, without a breaker to wait for
         again = Shown(send(client, page, GOOD))

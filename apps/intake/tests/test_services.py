@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 from uuid import uuid4
 
@@ -23,20 +24,28 @@ from apps.intake.accept import accept
 from apps.intake.commit import Bounds, Committer
 from apps.intake.gate.gate import Gate
 from apps.intake.gate.redis import RedisStore
+from apps.intake.keep import Keeper
+from apps.intake.models import OutboxRow
+from apps.intake.outbox import PostgresStore
 from apps.intake.parsing import reserved
 from apps.intake.parsing.body import Content
 from apps.intake.parsing.reserved import Payload
 from apps.intake.parsing.strict_json import parse
 from apps.intake.tests.conftest import Forms
 from apps.intake.tests.forms import DEFINITION, a_form
+from apps.intake.tests.outboxes import MemoryStore as MemoryOutbox
 from apps.intake.tests.test_batch import answers
 from apps.intake.tests.test_batch import send as send_batch
 from apps.intake.tests.test_form_page import GOOD, Shown, opened, send
 from apps.intake.tests.test_gate import GatePromises
+from apps.intake.tests.test_outbox import refusing, standing_still, stopped
 from apps.intake.tests.test_strict_json import DOCUMENTS
 from apps.intake.tests.test_submit import post
 from apps.intake.ticket import NotCommittedError
+from apps.orgs import keys
 from apps.orgs.models import Organization
+from deploy.local.postgres import Postgres
+from formhub.core.clock import ManualClock
 from formhub.core.envelope import Envelope, decode
 from formhub.core.problem import Problem
 from formhub.core.stream.kafka import KafkaPublisher, TopicSettings, ensure_topic
@@ -104,6 +113,16 @@ def committer(log: Log) -> Iterator[Committer]:
 
 
 @pytest.fixture
+def outbox_in_postgres(outbox: MemoryOutbox) -> Iterator[None]:
+    """In the place of the one in memory."""
+    keeper = Keeper(PostgresStore(2.0, 10_000, 50_000_000), Bounds(items=10_000, bytes=50_000_000, seconds=2.0))
+    before = process.keeper.install(keeper)
+    yield
+    process.keeper.install(before)
+    keeper.close(5)
+
+
+@pytest.fixture
 def redis_gate(valkey_service: Any) -> Iterator[Gate]:
     gate = Gate(RedisStore(valkey_service.url, timeout=2, keep_seconds=60))
     before = process.gate.install(gate)
@@ -124,8 +143,8 @@ def timed_post(client: Client, **headers: str) -> tuple[Any, float]:
     return post(client, **headers), time.monotonic() - started
 
 
-def accepted(client: Client) -> Any:
-    response = post(client)
+def accepted(client: Client, **options: str) -> Any:
+    response = post(client, **options)
     assert response.status_code == 202
     return response
 
@@ -138,35 +157,147 @@ def test_a_202_means_that_the_broker_has_it(client: Client, log: Log) -> None:
 
 def test_a_forms_submissions_lie_in_the_log_as_they_were_accepted(committer: Committer, log: Log) -> None:
     pending = [accept(a_form(), {"age": number}) for number in range(500)]
-    offsets = [each.result(timeout=20).receipt.offset for each in pending]
+    receipts = [each.result(timeout=20).receipt for each in pending]
 
+    offsets = [receipt.offset for receipt in receipts if receipt]
     assert offsets == sorted(offsets)
+    assert len(offsets) == len(pending)
     assert [envelope.id for envelope in log.envelopes()] == [each.id for each in pending]
 
 
-@pytest.mark.parametrize("fault", ["paused", "killed"])
-def test_a_silent_or_dead_broker_means_503_in_time_and_202_once_it_is_back(
+@contextmanager
+def away(service: Any, fault: str) -> Iterator[None]:
+    service.pause() if fault == "paused" else service.kill()
+    try:
+        yield
+    finally:
+        service.resume() if fault == "paused" else service.start()
+
+
+FAULTS = pytest.mark.parametrize("fault", ["paused", "killed"])
+
+
+@FAULTS
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("outbox_in_postgres")
+def test_a_silent_or_dead_broker_means_202_from_the_outbox_and_from_the_log_once_it_is_back(
     client: Client, kafka_service: Any, log: Log, fault: str
 ) -> None:
     ids = [eventually(lambda: accepted(client)).json()["id"]]
-    kafka_service.pause() if fault == "paused" else kafka_service.kill()
-    try:
+    with away(kafka_service, fault):
         answers = [timed_post(client) for _ in range(5)]
-    finally:
-        kafka_service.resume() if fault == "paused" else kafka_service.start()
 
-    assert [response.status_code for response, _ in answers] == [503] * 5
+    assert [response.status_code for response, _ in answers] == [202] * 5
     assert all(seconds < BUDGET for _, seconds in answers)
-    assert all(int(response["Retry-After"]) > 0 for response, _ in answers)
-    ids.append(eventually(lambda: accepted(client)).json()["id"])
+    assert {response.json()["id"] for response, _ in answers} == kept()
+    wait_until(lambda: post(client).json()["id"] not in kept())
     assert set(ids) <= {str(envelope.id) for envelope in log.envelopes()}
 
 
+@FAULTS
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("outbox_in_postgres")
+def test_with_both_stores_silent_the_answer_is_503_in_time(
+    client: Client, kafka_service: Any, postgres_service: Postgres, fault: str
+) -> None:
+    eventually(lambda: accepted(client))
+    with away(kafka_service, fault), standing_still(postgres_service):
+        answers = [timed_post(client) for _ in range(4)]
+
+    assert [response.status_code for response, _ in answers] == [503] * 4
+    assert all(seconds < BUDGET for _, seconds in answers)
+    assert all(int(response["Retry-After"]) > 0 for response, _ in answers)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("outbox_in_postgres")
+def test_a_full_disk_behind_the_second_door_is_no_defect(client: Client, kafka_service: Any) -> None:
+    eventually(lambda: accepted(client))
+    with away(kafka_service, "paused"), refusing("disk_full"):
+        answers = [post(client) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [503] * 2
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("outbox_in_postgres")
+def test_a_batch_takes_the_second_door_as_a_whole(client: Client, forms: Forms, kafka_service: Any, log: Log) -> None:
+    forms.put(rates={"per_address": "100000/minute"})
+    lines = [{"name": "Ada", "age": number % 100} for number in range(300)]
+    eventually(lambda: accepted(client))
+    with away(kafka_service, "paused"):
+        started = time.monotonic()
+        found = answers(send_batch(client, lines))
+        seconds = time.monotonic() - started
+
+    assert {answer["status"] for answer in found} == {202}
+    assert seconds < 10
+    in_order = OutboxRow.objects.order_by("accepted_at").values_list("pk", flat=True)
+    assert [str(id) for id in in_order] == [answer["id"] for answer in found]
+
+
+class TestPostgresStopped:
+    """Kafka alone serves what this process has seen, for minutes."""
+
+    @pytest.fixture
+    def clock(self, monkeypatch: pytest.MonkeyPatch) -> ManualClock:
+        """Of the caches of forms and keys."""
+        clock = ManualClock()
+        monkeypatch.setattr(published, "_cache", published.Cache(published.Database(), clock))
+        monkeypatch.setattr(keys, "_cache", keys.KeyCache(clock))
+        return clock
+
+    @pytest.fixture
+    def form(self, clock: ManualClock) -> Form:
+        organization = Organization.objects.create(name="Acme", slug="acme")
+        form = Form.objects.create(organization=organization, title="Student data", slug="student-data")
+        form_definition.load(form, DEFINITION)
+        form_definition.publish(form)
+        return form
+
+    @pytest.fixture
+    def token(self, form: Form) -> str:
+        return keys.create(organization=form.organization, name="A server", scopes=["submit"])[1]
+
+    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.usefixtures("committer", "redis_gate")
+    def test_a_form_and_a_key_seen_before_are_served(
+        self, form: Form, token: str, clock: ManualClock, postgres_service: Postgres, log: Log
+    ) -> None:
+        url = f"/api/v1/forms/{form.public_id}/submissions"
+        taken = [eventually(lambda: accepted(Client(), url=url, Authorization=f"Bearer {token}"))]
+        with stopped(postgres_service):
+            for _ in range(5):
+                clock.advance(60)
+                taken.append(post(Client(), url=url, Authorization=f"Bearer {token}"))
+                assert opened(Client(), f"/f/{form.public_id}/").title
+
+        assert [answer.status_code for answer in taken] == [202] * 6
+        assert {answer.json()["id"] for answer in taken} <= {str(envelope.id) for envelope in log.envelopes()}
+
+    @pytest.mark.django_db
+    @pytest.mark.usefixtures("committer", "redis_gate")
+    def test_in_the_steady_state_the_database_is_not_asked(
+        self, form: Form, token: str, django_assert_num_queries: Any
+    ) -> None:
+        url = f"/api/v1/forms/{form.public_id}/submissions"
+        eventually(lambda: accepted(Client(), url=url, Authorization=f"Bearer {token}"))
+
+        with django_assert_num_queries(0):
+            codes = [post(Client(), url=url, Authorization=f"Bearer {token}").status_code for _ in range(5)]
+        assert codes == [202] * 5
+
+
+def kept() -> set[str]:
+    return {str(id) for id in OutboxRow.objects.values_list("pk", flat=True)}
+
+
 def test_a_broker_silent_beyond_the_clients_patience_is_found_again(
-    client: Client, kafka_service: Any, committer: Committer
+    client: Client, kafka_service: Any, committer: Committer, outbox: MemoryOutbox
 ) -> None:
     eventually(lambda: accepted(client))
     kafka_service.pause()
+    outbox.broken = True
     try:
         assert post(client).status_code == 503
         # The client gives its record up after eight seconds, and with it the id that it sends under.
@@ -220,9 +351,10 @@ class TestFormPage:
         assert {answer.status_code for answer in answers} <= {303, 503}
 
     @pytest.mark.usefixtures("redis_gate")
-    def test_a_silent_broker_keeps_the_answers_and_the_same_page_is_taken_once_it_is_back(
-        self, client: Client, kafka_service: Any, log: Log
+    def test_with_both_doors_away_the_answers_stay_and_the_same_page_is_taken_once_the_log_is_back(
+        self, client: Client, kafka_service: Any, log: Log, outbox: MemoryOutbox
     ) -> None:
+        outbox.broken = True
         page = opened(client)
         kafka_service.pause()
         try:
@@ -284,8 +416,15 @@ class TestBatch:
 
     @pytest.mark.usefixtures("redis_gate")
     def test_a_broker_that_goes_away_in_the_middle_refuses_what_it_has_not_got(
-        self, client: Client, kafka_service: Any, log: Log, committer: Committer, monkeypatch: pytest.MonkeyPatch
+        self,
+        client: Client,
+        kafka_service: Any,
+        log: Log,
+        committer: Committer,
+        outbox: MemoryOutbox,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
+        outbox.broken = True
         half = len(self.LINES) // 2
         lines = iter(range(len(self.LINES)))
 
@@ -334,12 +473,16 @@ def test_limits_hold_in_redis(client: Client, forms: Forms) -> None:
     assert codes[2] == 429
 
 
-def test_without_redis_submissions_are_taken(client: Client, log: Log) -> None:
-    before = process.gate.install(Gate(RedisStore("redis://127.0.0.1:9/0", timeout=0.2, keep_seconds=60)))
+@pytest.mark.usefixtures("redis_gate")
+def test_with_redis_stopped_submissions_are_taken_and_a_key_is_one_submission(
+    client: Client, log: Log, valkey_service: Any
+) -> None:
+    ids = {eventually(lambda: answered_202(client)).json()["id"]}
+    valkey_service.stop()
     try:
-        ids = {eventually(lambda: answered_202(client)).json()["id"] for _ in range(3)}
+        ids |= {answered_202(client).json()["id"] for _ in range(3)}
     finally:
-        process.gate.install(before)
+        valkey_service.start()
 
     assert len(ids) == 1
     assert {str(envelope.id) for envelope in log.envelopes()} == ids

@@ -1,4 +1,6 @@
+import dataclasses
 import threading
+import time
 from typing import Any
 from uuid import UUID
 
@@ -6,9 +8,12 @@ import orjson
 import pytest
 from django.test import Client
 from django.utils.dateparse import parse_datetime
+from prometheus_client import REGISTRY
 
 from apps.intake import receipts
+from apps.intake.commit import Committer
 from apps.intake.gate.memory import MemoryStore
+from apps.intake.tests import outboxes
 from apps.intake.tests.conftest import Forms
 from apps.intake.tests.forms import FORM, ORGANIZATION
 from apps.orgs import keys
@@ -35,6 +40,19 @@ def post_form(client: Client, body: str, **headers: str) -> Any:
 
 def stored(topic: MemoryTopic) -> list[Envelope]:
     return [decode(record.value, record.headers) for record in topic.records()]
+
+
+def door(name: str) -> float:
+    """How many were accepted through it."""
+    return REGISTRY.get_sample_value("formhub_intake_accepted_total", {"door": name}) or 0.0
+
+
+def eventually_taken(client: Client) -> None:
+    """Both breakers let one try through now and then."""
+    until = time.monotonic() + 20
+    while post(client, Idempotency_Key="k-1").status_code != 202:
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 def problem(response: Any) -> dict[str, Any]:
@@ -351,13 +369,61 @@ class TestBrowsers:
 
 
 class TestBrokerAway:
-    def test_nothing_is_accepted_and_the_key_stays_free(self, client: Client, topic: MemoryTopic) -> None:
+    def test_the_outbox_takes_the_same_submission_and_marks_it_late(
+        self, client: Client, topic: MemoryTopic, outbox: outboxes.MemoryStore
+    ) -> None:
+        before = door("outbox")
         topic.broken = True
+        body = post(client, Idempotency_Key="k-1").json()
+
+        (row,) = outbox.rows.values()
+        envelope = decode(row.value, row.headers)
+        assert (str(row.id), str(envelope.id)) == (body["id"], body["id"])
+        assert row.accepted_at == envelope.accepted_at == parse_datetime(body["accepted_at"])
+        assert (envelope.late, envelope.answers) == (True, GOOD)
+        assert not topic.records()
+        assert door("outbox") - before == 1
+
+    def test_a_repeat_hears_the_same_once_the_log_is_back(
+        self, client: Client, topic: MemoryTopic, outbox: outboxes.MemoryStore
+    ) -> None:
+        topic.broken = True
+        first = post(client, Idempotency_Key="k-1")
+        topic.broken = False
+        second = post(client, Idempotency_Key="k-1")
+
+        assert second.json() == first.json()
+        assert (len(outbox.rows), topic.records()) == (1, [])
+
+    def test_with_the_outbox_away_too_nothing_is_accepted_and_the_key_stays_free(
+        self, client: Client, topic: MemoryTopic, outbox: outboxes.MemoryStore
+    ) -> None:
+        topic.broken = outbox.broken = True
         answers = [post(client, Idempotency_Key="k-1") for _ in range(3)]
         assert [answer.status_code for answer in answers] == [503] * 3
         assert problem(answers[0])["code"] == "not_stored"
         assert int(answers[0]["Retry-After"]) > 0
         assert not topic.records()
+        outbox.broken = False
+        eventually_taken(client)
+
+    def test_a_full_outbox_says_try_again(
+        self, client: Client, topic: MemoryTopic, outbox: outboxes.MemoryStore
+    ) -> None:
+        topic.broken, outbox.rows_max = True, 2
+        codes = [post(client).status_code for _ in range(4)]
+
+        assert codes == [202, 202, 503, 503]
+        assert len(outbox.rows) == 2
+
+    def test_a_process_that_is_full_says_nothing_against_the_log(
+        self, client: Client, outbox: outboxes.MemoryStore, committer: Committer
+    ) -> None:
+        committer.bounds = dataclasses.replace(committer.bounds, items=0)
+        answer = post(client)
+
+        assert problem(answer)["code"] == "not_stored"
+        assert not outbox.rows
 
     def test_a_submission_the_log_cannot_hold_is_refused(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("formhub.core.envelope.MAX_ENVELOPE_BYTES", 100)

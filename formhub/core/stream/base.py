@@ -24,6 +24,13 @@ class StreamError(Exception):
         self.ambiguous = ambiguous
 
 
+class RefusedError(StreamError):
+    """The log can never take this message as it is, whatever it does with others."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, ambiguous=False)
+
+
 class OffsetOutOfRange(StreamError):  # noqa: N818 - Kafka's own name for it
     """A group stands outside of the log: below its start (records are gone) or above its end (it was set back)."""
 
@@ -135,7 +142,7 @@ def refusal(message: Message, partitions: int) -> StreamError | None:
     if not 0 <= message.partition < partitions:
         return StreamError(f"there is no partition {message.partition}", ambiguous=False)
     if message.size > MAX_MESSAGE_BYTES:
-        return StreamError(f"{message.size} bytes are more than the {MAX_MESSAGE_BYTES} of a record", ambiguous=False)
+        return RefusedError(f"{message.size} bytes are more than the {MAX_MESSAGE_BYTES} of a record")
     return None
 
 

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -17,6 +18,7 @@ from kafka.errors import (
     KafkaError,
     KafkaTimeoutError,
     LogTruncationError,
+    MessageSizeTooLargeError,
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
     TopicAlreadyExistsError,
@@ -31,6 +33,7 @@ from formhub.core.stream.base import (
     RebalanceListener,
     Receipt,
     Record,
+    RefusedError,
     StreamError,
     refusal,
 )
@@ -126,7 +129,11 @@ class KafkaPublisher:
 
     def _failed(self, producer: KafkaProducer, group: "_Group", index: int, error: BaseException) -> None:
         self._retire(producer)
-        group.settle(index, StreamError(f"the broker gave no receipt ({type(error).__name__})"))
+        if isinstance(error, MessageSizeTooLargeError):
+            # Of one record: the client divides what is too large as a batch.
+            group.settle(index, RefusedError("the topic's max.message.bytes is too small for it"))
+        else:
+            group.settle(index, StreamError(f"the broker gave no receipt ({type(error).__name__})"))
 
     def _retire(self, producer: KafkaProducer) -> None:
         """Let a new producer take over after any failure.
@@ -421,6 +428,18 @@ def describe_topic(servers: Sequence[str], topic: str, seconds: float) -> TopicS
         flush_messages=int(configs["flush.messages"]),
         bounds={partition.partition: (first[partition].offset, last[partition].offset) for partition in partitions},
     )
+
+
+def offsets_at(servers: Sequence[str], topic: str, moment: datetime, seconds: float) -> dict[int, int]:
+    """By partition the first record written at or after a moment, or the log's end. Raises StreamError."""
+    with _admin(servers, int(seconds * 1000)) as admin:
+        partitions = [TopicPartition(topic, number) for number in range(_described(admin, topic).partitions)]
+        last = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
+        found = admin.list_partition_offsets(dict.fromkeys(partitions, int(moment.timestamp() * 1000)))
+    return {
+        partition.partition: found[partition].offset if found[partition].offset >= 0 else last[partition].offset
+        for partition in partitions
+    }
 
 
 @dataclass(frozen=True, slots=True)
