@@ -38,6 +38,7 @@ class Stack:
     port: int = field(default_factory=free_port)
     metrics: Mapping[str, int] = field(default_factory=dict)
     web_workers: int = 1
+    interface: str = "rsgi"
     processes: dict[str, Process] = field(default_factory=dict)
 
     @property
@@ -103,9 +104,8 @@ class Stack:
         quiet = ["--without-gossip", "--without-mingle", "--loglevel", "WARNING"]
         return {
             "web": [
-                str(BIN / "granian"), "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(self.port),
-                "--workers", str(self.web_workers), "--respawn-failed-workers", "--blocking-threads", "32", "--no-ws",
-                "formhub.wsgi:application",
+                sys.executable, "-m", "formhub.serve", "--interface", self.interface, "--port", str(self.port),
+                "--workers", str(self.web_workers),
             ],
             "consumer": [
                 *celery, "worker", "--pool", "threads", "-c", "1", "-Q", "consumer", "-n", "consumer@%h",

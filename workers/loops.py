@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 from django.conf import settings
@@ -63,8 +64,9 @@ class Loops:
     def stop(self) -> None:
         """Let each finish its turn, commit and leave its group, within STOP_SECONDS for all of them."""
         self._stop.set()
+        end = time.monotonic() + STOP_SECONDS
         for thread in self._threads:
-            thread.join(STOP_SECONDS)
+            thread.join(max(0.0, end - time.monotonic()))
             if thread.is_alive():
                 logger.error(
                     "%s did not end within %.0f s; what it had begun will be done again", thread.name, STOP_SECONDS

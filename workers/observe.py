@@ -48,6 +48,8 @@ class Running:
 
 
 running = Running()
+# Set once this worker was told to stop: what could go on for a while ends after its next step.
+stopping = threading.Event()
 
 
 class Role:
@@ -128,6 +130,7 @@ def install(app: Celery, *asked: str) -> None:
     ObserveStep.asked = asked
     app.steps["worker"].add(ObserveStep)
     signals.setup_logging.connect(_keep_logging, weak=False)
+    signals.worker_shutting_down.connect(_told_to_stop, weak=False)
     signals.task_prerun.connect(_begin, weak=False)
     signals.task_postrun.connect(_end, weak=False)
     signals.task_failure.connect(_failed, weak=False)
@@ -168,6 +171,10 @@ def _keep_logging(loglevel: int | None = None, **options: Any) -> None:
     """Celery would set up handlers of its own. Its --loglevel is for its own loggers, LOG_LEVEL for ours."""
     if loglevel is not None:
         logging.getLogger("celery").setLevel(loglevel)
+
+
+def _told_to_stop(**options: Any) -> None:
+    stopping.set()
 
 
 def _begin(task_id: str, task: Any, **options: Any) -> None:

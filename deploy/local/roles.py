@@ -78,10 +78,7 @@ def setup_command(place: Place, spreadsheet: str) -> list[str]:
 def commands(place: Place, queues: str) -> dict[str, list[str]]:
     """For each of ROLES. `queues`: those of deliveries, comma-separated."""
     return {
-        "web": [
-            str(BIN / "granian"), "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(place.web_port),
-            "--workers", "1", "--blocking-threads", "32", "--no-ws", "formhub.wsgi:application",
-        ],
+        "web": [sys.executable, "-m", "formhub.serve", "--port", str(place.web_port)],
         "consumer": [*_CELERY, *_WORKER, "-c", "1", "-Q", "consumer", "-n", node("consumer"),
                      "--consume", "archive,deliver"],
         "worker": [*_CELERY, *_WORKER, "-c", "8", "-Q", f"celery,{queues}", "-n", node("worker")],

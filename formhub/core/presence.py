@@ -13,8 +13,8 @@ from typing import Any
 
 import redis
 from django.conf import settings
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+
+from formhub.core.redis import connect
 
 logger = logging.getLogger(__name__)
 EVERY_SECONDS = 5.0
@@ -98,12 +98,7 @@ class Pulse:
 
 
 def _client() -> Any:
-    return redis.Redis.from_url(
-        settings.REDIS_URL,
-        socket_timeout=REDIS_SECONDS,
-        socket_connect_timeout=REDIS_SECONDS,
-        retry=Retry(NoBackoff(), 0),
-    )
+    return connect(settings.REDIS_URL, REDIS_SECONDS)
 
 
 def _member(name: str) -> str:

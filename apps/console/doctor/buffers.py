@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from apps.console.doctor.database import skewed
 from apps.console.doctor.verdict import Section, Verdict, bad, good, warn, worst
+from formhub.core.redis import connect
 
 SECONDS = 2.0
 FULL = 0.8
@@ -103,4 +104,4 @@ def _info(url: str) -> dict[str, Any]:
 
 
 def _client(url: str) -> Any:
-    return redis.Redis.from_url(url, socket_timeout=SECONDS, socket_connect_timeout=SECONDS)
+    return connect(url, SECONDS)

@@ -5,7 +5,6 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import redis
 from django.conf import settings
@@ -13,6 +12,7 @@ from django.db import Error, connection
 
 from apps.console.doctor.log import DISK_BAD, DISK_WARN
 from apps.console.doctor.verdict import Section, Verdict, bad, good, warn, worst
+from formhub.core.redis import connect, hosts
 
 SECONDS = 2.0
 
@@ -76,10 +76,10 @@ def _postgres() -> Path | None:
 
 
 def _valkey(url: str) -> Path | None:
-    if not _here(urlsplit(url).hostname or ""):
+    if not all(map(_here, hosts(url))):
         return None
     try:
-        with redis.Redis.from_url(url, socket_timeout=SECONDS, socket_connect_timeout=SECONDS) as client:
+        with connect(url, SECONDS) as client:
             return Path(client.config_get("dir")["dir"])
     except (redis.RedisError, KeyError):
         return None
