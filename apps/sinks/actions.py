@@ -10,10 +10,10 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
-from apps.sinks import config
+from apps.sinks import config, walks
 from apps.sinks.config import Settings
 from apps.sinks.contract import Sink
-from apps.sinks.models import UNFINISHED, Batch, Binding, BindingRevision, BindingState, Destination, Parked
+from apps.sinks.models import UNFINISHED, Batch, Binding, BindingRevision, BindingState, Destination, Walk
 from formhub.core import logic, secrets
 
 
@@ -124,24 +124,30 @@ def switch_on(binding: Binding, position: int) -> None:
 
 
 @transaction.atomic
-def back_fill(binding: Binding, since: int) -> None:
-    """Owe what came after `since` as well; what is in the ledger already is left out when it is met again."""
+def back_fill(binding: Binding, since: int) -> Walk:
+    """Owe what came after `since` as well, in late deliveries that take turns with live ones.
+
+    What is in the ledger already is left out when it is met again, so this may be repeated.
+    """
     current = _locked(binding)
     current.since = min(current.since, since)
-    current.settled_to = min(current.settled_to, since)
-    current.save(update_fields=["since", "settled_to", "updated_at"])
+    current.save(update_fields=["since", "updated_at"])
+    walk = walks.fill(current, after=since, until=current.settled_to)
+    walks.put_off(current, paused=False)
     _wake([current.destination_id])
     binding.refresh_from_db()
+    walk.refresh_from_db()
+    return walk
 
 
-def try_again(parked: Iterable[Parked]) -> int:
-    """Offer failed submissions once more, in a delivery of their own; how many were asked for."""
-    rows = list(parked)
-    with transaction.atomic():
-        count = Parked.objects.filter(pk__in=[row.pk for row in rows]).update(again=True)
-        bindings = Binding.objects.filter(pk__in={row.binding_id for row in rows})
-        _wake(bindings.values_list("destination_id", flat=True))
-    return count
+@transaction.atomic
+def pause_back_fill(binding: Binding, *, paused: bool) -> Walk | None:
+    """Stop a back-fill where it stands, or let it go on; None if none is unfinished. Live deliveries do not mind."""
+    current = _locked(binding)
+    walk = walks.put_off(current, paused=paused)
+    if walk is not None and not paused:
+        _wake([current.destination_id])
+    return walk
 
 
 def _check(condition: Any) -> None:

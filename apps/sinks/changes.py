@@ -10,7 +10,7 @@ from apps.orgs import audit
 from apps.sinks import actions, config
 from apps.sinks.config import Settings
 from apps.sinks.models import Binding
-from apps.sinks.positions import log_end
+from apps.sinks.positions import log_end, since
 from apps.sinks.registry import registry
 from formhub.core.secrets import SecretUnreadableError
 
@@ -19,7 +19,7 @@ from formhub.core.secrets import SecretUnreadableError
 class Verb:
     """Something to do with an action; `recorded`: what the trail says."""
 
-    act: Callable[[Binding], None]
+    act: Callable[[Binding], object]
     recorded: str
 
 
@@ -28,6 +28,9 @@ VERBS: Mapping[str, Verb] = {
     "resume": Verb(actions.resume, "resumed"),
     "off": Verb(lambda binding: actions.switch_off(binding, log_end(binding.form_id)), "switched off"),
     "on": Verb(lambda binding: actions.switch_on(binding, log_end(binding.form_id)), "switched on"),
+    "fill": Verb(lambda binding: actions.back_fill(binding, since(binding.form_id, None)), "back-filled"),
+    "fill_later": Verb(lambda binding: actions.pause_back_fill(binding, paused=True), "back-fill paused"),
+    "fill_on": Verb(lambda binding: actions.pause_back_fill(binding, paused=False), "back-fill resumed"),
 }
 PLAIN = ("name", "flush_seconds", "condition")
 

@@ -12,7 +12,6 @@ leaves behind.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -55,8 +54,8 @@ class SinkConformance(ABC):
     def make_batch(self, sink: Sink, count: int = 3, sequence: int = 1) -> Batch:
         submissions = tuple(make_submission(number) for number in range(count))
         part = Part(1, FORM, "A form", sink.config, LAYOUT, submissions)
-        destination, account = sink.destination(sink.config), sink.account(sink.config)
-        return Batch(uuid7(), sequence, destination, (part,), account=account)
+        destination, accounts = sink.destination(sink.config), sink.accounts(sink.config, {})
+        return Batch(uuid7(), sequence, destination, (part,), account=accounts[0].name)
 
     def context(self) -> Context:
         return Context(ORGANIZATION)
@@ -86,9 +85,9 @@ class SinkConformance(ABC):
 
     def test_each_of_its_rates_has_a_key(self) -> None:
         sink = self.make_sink(self.context())
-        keys: Mapping[str, str] = sink.rate_keys(sink.config)
 
-        assert {rate.name for rate in sink.policy.rates} <= set(keys)
+        for account in sink.accounts(sink.config, {}):
+            assert {rate.name for rate in sink.policy.rates} <= set(account.rate_keys)
 
     def test_a_batch_arrives(self) -> None:
         sink = self.make_sink(self.context())

@@ -16,12 +16,13 @@ A sink takes the submissions of a form to one outside service. It is a class wit
                 ...
 
 Returning from `deliver` means delivered. Anything else is told by the class of the error, named by what happens next:
-RetryableError, BackpressureError, PermanentError, ConfigurationError, AmbiguousError. Offsets, retries, deadlines,
-rate limits, leases, the ledger, logs and metrics are the engine's; a plug-in only speaks to its service.
+RetryableError, BackpressureError, PermanentError, ConfigurationError, RelocatedError, AmbiguousError. Offsets,
+retries, deadlines, rate limits, leases, the ledger, logs and metrics are the engine's; a plug-in only speaks to its
+service.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -37,6 +38,7 @@ API_VERSION = 1
 
 __all__ = [
     "API_VERSION",
+    "Account",
     "AmbiguousError",
     "BackpressureError",
     "Batch",
@@ -48,6 +50,7 @@ __all__ = [
     "PermanentError",
     "Policy",
     "Rate",
+    "RelocatedError",
     "RetryableError",
     "SecretField",
     "Sink",
@@ -75,11 +78,17 @@ class RetryableError(DeliveryError):
 
 
 class BackpressureError(DeliveryError):
-    """Certainly not delivered, because the service (or our quota for it) is full. It counts as no attempt."""
+    """Certainly not delivered, because the service (or our quota for it) is full. It counts as no attempt.
 
-    def __init__(self, message: str = "", *, after: float, part: int | None = None) -> None:
+    rates: names of the policy's rates that are used up; none named: all of them.
+    """
+
+    def __init__(
+        self, message: str = "", *, after: float, rates: frozenset[str] = frozenset(), part: int | None = None
+    ) -> None:
         super().__init__(message, part=part)
         self.after = after
+        self.rates = rates
 
 
 class PermanentError(DeliveryError):
@@ -106,6 +115,19 @@ class ConfigurationError(DeliveryError):
         self.remedy = remedy
 
 
+class RelocatedError(DeliveryError):
+    """Certainly not delivered, and from now on to be delivered elsewhere: the binding goes on with changed settings.
+
+    changes: the settings that are new; never secret ones. They lead to another destination.
+    """
+
+    part: int
+
+    def __init__(self, message: str = "", *, changes: Mapping[str, Any], part: int) -> None:
+        super().__init__(message, part=part)
+        self.changes = changes
+
+
 class AmbiguousError(DeliveryError):
     """Perhaps delivered: the answer was lost. With `policy.repeatable` the same batch is offered again; otherwise
     `confirm` is asked first.
@@ -127,6 +149,14 @@ class Rate:
     name: str
     calls: int
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who speaks to the service. rate_keys: under which key each rate of the policy is counted for it, by name."""
+
+    name: str
+    rate_keys: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +194,10 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The share of one binding in a batch: its settings (secrets opened), its form's columns, its submissions."""
+    """The share of one binding in a batch: its settings (secrets opened), its form's columns, its submissions.
+
+    pages: the address that, followed by a submission's id, shows it to those who may read it; empty if there is none.
+    """
 
     binding: int
     form: UUID
@@ -172,6 +205,10 @@ class Part:
     config: Mapping[str, Any]
     layout: Layout
     submissions: tuple[Submission, ...]
+    pages: str = ""
+
+    def link(self, submission: Submission) -> str:
+        return f"{self.pages}{submission.id}/" if self.pages else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +216,10 @@ class Batch:
     """What one call delivers. `id` and the submissions are the same on every repeat.
 
     sequence: counts the destination's batches from 1. attempt: 1 on the first offer. ambiguous: when an earlier
-    attempt last ended without an answer. account: what `Sink.account` said when the batch was frozen. kept: what a
-    former attempt stored through `keep`, which writes a rendered body down durably before it is sent.
+    attempt last ended without an answer. late: it was asked for again, back-filled or found missing, so that some
+    of it may have landed before: a kind that can look, looks. account: the one of `Sink.accounts` that the engine
+    chose; a batch that may have landed keeps it. kept: what a former attempt stored through `keep`, which writes a
+    rendered body down durably before it is sent.
     """
 
     id: UUID
@@ -189,6 +228,7 @@ class Batch:
     parts: tuple[Part, ...]
     attempt: int = 1
     ambiguous: datetime | None = None
+    late: bool = False
     account: str = ""
     kept: bytes | None = None
     keep: Callable[[bytes], None] = lambda body: None
@@ -246,13 +286,26 @@ class Sink(ABC):
 
     @classmethod
     def account(cls, config: Mapping[str, Any]) -> str:
-        """Who speaks to the service; frozen in each batch. Empty where it makes no difference."""
+        """Who speaks to the service. Empty where it makes no difference."""
         return ""
 
     @classmethod
     def rate_keys(cls, config: Mapping[str, Any]) -> Mapping[str, str]:
         """The key under which each rate of the policy is counted; by default the destination for all."""
         return {rate.name: cls.destination(config) for rate in cls.policy.rates}
+
+    @classmethod
+    def accounts(cls, config: Mapping[str, Any], state: Mapping[str, Any]) -> Sequence[Account]:
+        """Where a kind has several: the engine takes, for each batch, the one with the most calls left.
+
+        `state` is the destination's memory. By default there is one, of `account` and `rate_keys`.
+        """
+        return (Account(cls.account(config), cls.rate_keys(config)),)
+
+    @classmethod
+    def notices(cls, config: Mapping[str, Any], state: Mapping[str, Any]) -> Sequence[str]:
+        """What its owner should know before it becomes trouble, as far as the destination's memory tells."""
+        return ()
 
     @abstractmethod
     def deliver(self, batch: Batch) -> None:
@@ -261,6 +314,13 @@ class Sink(ABC):
     def confirm(self, batch: Batch) -> Confirmation:
         """After AmbiguousError: find out. Called only where the policy is not repeatable."""
         return Confirmation.UNKNOWN
+
+    def present(self) -> Iterator[Sequence[UUID]] | None:
+        """The submissions that the service shows under these settings, page by page; None if it cannot tell.
+
+        Each page may be a call, for which the kind spends its rates. Raises the DeliveryError family.
+        """
+        return None
 
     @abstractmethod
     def check(self) -> str:

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
+from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from formhub.core.ids import uuid7
@@ -194,6 +195,22 @@ class BatchItem(models.Model):
         return f"{self.binding_id}/{self.submission_id}"
 
 
+class FormerItem(models.Model):
+    """A submission in a delivery that was made, before somebody asked to have it delivered once more.
+
+    The ledger's item is the submission's present one, in one delivery at most; these are those before it.
+    """
+
+    pk: Any = models.CompositePrimaryKey("binding_id", "submission_id", "batch_id")
+    binding = models.ForeignKey(Binding, models.CASCADE, db_index=False, db_constraint=False, related_name="+")
+    submission_id = models.UUIDField()
+    batch = models.ForeignKey(Batch, models.CASCADE, db_constraint=False, related_name="former_items")
+    position = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.binding_id}/{self.submission_id} in {self.batch_id}"
+
+
 class Parked(models.Model):
     """A submission that an action could not deliver, and why. `again`: somebody asked to try it once more."""
 
@@ -224,3 +241,85 @@ class Parked(models.Model):
 
     def __str__(self) -> str:
         return f"{self.binding_id}/{self.submission_id}: {self.code}"
+
+
+class Walk(models.Model):
+    """An action's submissions gone through once more, from the archive, in order of position, as far as `until`.
+
+    `check`: compare them with the ledger. `fill`: deliver what is owed and written down nowhere, in late batches that
+    take turns with live ones. One of each per action at most. `cursor`: everything up to here was looked at, from
+    `start` on, which it excludes. `found`: by a check, what was missing; by a fill, what it gave to deliveries.
+    `missing`: what checks asked a fill to deliver.
+    """
+
+    class Purpose(models.TextChoices):
+        CHECK = "check", _("Comparison")
+        FILL = "fill", _("Back-fill")
+
+    class State(models.TextChoices):
+        RUNNING = "running", _("Running")
+        PAUSED = "paused", _("Paused")
+        DONE = "done", _("Done")
+
+    binding = models.ForeignKey(Binding, models.CASCADE, db_index=False, related_name="walks")
+    purpose = models.CharField(max_length=10, choices=Purpose.choices)
+    state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.RUNNING)
+    start = models.BigIntegerField()
+    cursor = models.BigIntegerField()
+    until = models.BigIntegerField()
+    examined = models.BigIntegerField(default=0)
+    found = models.BigIntegerField(default=0)
+    missing = models.BigIntegerField(default=0)
+    begun_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["binding", "purpose"], name="sinks_walk_once")]
+        indexes = [
+            models.Index(
+                fields=["purpose", "updated_at"], name="sinks_walk_running", condition=models.Q(state="running")
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.purpose} of {self.binding_id}: {self.cursor} of {self.until}"
+
+
+class Notice(models.Model):
+    """What the owners and admins of an organization are told by mail. The key is the promise: each occasion once.
+
+    `occasion`: when the action was paused; the day on which something failed; the last success before an outage.
+    """
+
+    class Kind(models.TextChoices):
+        PAUSED = "paused", _("The action was paused")
+        FAILED = "failed", _("Submissions failed")
+        FAILING = "failing", _("Deliveries fail for some time")
+
+    class State(models.TextChoices):
+        WAITING = "waiting", _("Waiting")
+        SENT = "sent", _("Sent")
+        DROPPED = "dropped", _("Not sent")
+
+    organization_id = models.UUIDField()
+    binding = models.ForeignKey(Binding, models.CASCADE, db_index=False, related_name="notices")
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    occasion = models.CharField(max_length=100)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
+    tries = models.IntegerField(default=0)
+    due_at = models.DateTimeField(db_default=Now())
+    sent_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["binding", "kind", "occasion"], name="sinks_notice_once"),
+        ]
+        indexes = [
+            models.Index(fields=["due_at"], name="sinks_notice_due", condition=models.Q(state="waiting")),
+            models.Index(fields=["organization_id", "sent_at"], name="sinks_notice_sent"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.binding_id}: {self.occasion}"

@@ -8,9 +8,20 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count
+from django.db.models import Count, Exists, OuterRef, Q
 
-from apps.sinks.models import UNFINISHED, BatchItem, BatchState, Binding, BindingRevision, Parked
+from apps.sinks import walks
+from apps.sinks.models import (
+    UNFINISHED,
+    Batch,
+    BatchItem,
+    BatchState,
+    Binding,
+    BindingRevision,
+    FormerItem,
+    Parked,
+    Walk,
+)
 from apps.sinks.revisions import Revision, Revisions
 from formhub.core import logic
 
@@ -37,15 +48,16 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """delivered and failed: in all. sending: in deliveries that are under way."""
+    """delivered: in all. sending: in deliveries that are under way. again: failed, and waiting to be tried again."""
 
     delivered: int = 0
     sending: int = 0
     failed: int = 0
+    again: int = 0
 
 
 def states(form_id: UUID, submission_id: UUID, position: int, answers: Mapping[str, Any] | None = None) -> list[State]:
-    """One state per action of the form, in the order in which they were made; four queries.
+    """One state per action of the form, in the order in which they were made; five queries.
 
     With `answers` a submission that is not decided yet is told apart by the action's condition.
     """
@@ -54,7 +66,7 @@ def states(form_id: UUID, submission_id: UUID, position: int, answers: Mapping[s
     items = BatchItem.objects.filter(binding__in=keys, submission_id=submission_id).select_related("batch")
     held = {item.binding_id: item for item in items}
     parked = {row.binding_id: row for row in Parked.objects.filter(binding__in=keys, submission_id=submission_id)}
-    revisions = revisions_of(keys)
+    revisions, fills = revisions_of(keys), walks.unfinished(keys)
     found = []
     for binding in bindings:
         if binding.pk in parked:
@@ -62,7 +74,8 @@ def states(form_id: UUID, submission_id: UUID, position: int, answers: Mapping[s
         elif binding.pk in held:
             standing = _held(held[binding.pk])
         else:
-            standing = (_undecided(binding, revisions[binding.pk], position, answers), None, "", "")
+            undecided = _undecided(binding, revisions[binding.pk], fills.get(binding.pk), position, answers)
+            standing = (undecided, None, "", "")
         found.append(State(binding.pk, binding.name, binding.kind, *standing))
     return found
 
@@ -71,9 +84,37 @@ def counts(bindings: Sequence[int]) -> dict[int, Counts]:
     """By action; those unknown are left out."""
     sending = BatchItem.objects.filter(binding__in=bindings, batch__state__in=UNFINISHED)
     under_way = _by_binding(sending)
-    failed = _by_binding(Parked.objects.filter(binding__in=bindings))
+    failed = _by_binding(Parked.objects.filter(binding__in=bindings, again=False))
+    again = _by_binding(Parked.objects.filter(binding__in=bindings, again=True))
     delivered = Binding.objects.filter(pk__in=bindings).values_list("pk", "delivered")
-    return {key: Counts(count, under_way.get(key, 0), failed.get(key, 0)) for key, count in delivered}
+    return {
+        key: Counts(count, under_way.get(key, 0), failed.get(key, 0), again.get(key, 0)) for key, count in delivered
+    }
+
+
+def carried_by(submissions: Any, bindings: Any) -> Q:
+    """The deliveries that carried these submissions for these actions, those before a replay too."""
+    # By action and submission, as the ledger's key has it: by submission alone there is no index.
+    wanted = {"binding__in": bindings, "submission_id__in": submissions}
+    return Q(pk__in=BatchItem.objects.filter(**wanted).values("batch")) | Q(
+        pk__in=FormerItem.objects.filter(**wanted).values("batch")
+    )
+
+
+def carries(bindings: Any) -> Q:
+    """As a condition on deliveries: whether they carry, or carried, anything for one of these actions."""
+    items = BatchItem.objects.filter(batch=OuterRef("pk"), binding__in=bindings)
+    former = FormerItem.objects.filter(batch=OuterRef("pk"), binding__in=bindings)
+    return Q(Exists(items)) | Q(Exists(former))
+
+
+def contents(batch: Batch, most: int, bindings: Any = None) -> list[BatchItem | FormerItem]:
+    """What a delivery carried, in order; also what was delivered once more since, by another one."""
+    found: list[BatchItem | FormerItem] = []
+    for rows in (batch.items.all(), batch.former_items.all()):
+        own: Any = rows if bindings is None else rows.filter(binding__in=bindings)
+        found += own.select_related("binding").order_by("binding_id", "position")[:most]
+    return sorted(found, key=lambda item: (item.binding_id, item.position))[:most]
 
 
 def revisions_of(bindings: Iterable[int]) -> dict[int, Revisions]:
@@ -98,10 +139,13 @@ def _held(item: BatchItem) -> _Standing:
     return (Standing.WAITING, None, batch.code, batch.last_error)
 
 
-def _undecided(binding: Binding, revisions: Revisions, position: int, answers: Mapping[str, Any] | None) -> Standing:
+def _undecided(
+    binding: Binding, revisions: Revisions, fill: Walk | None, position: int, answers: Mapping[str, Any] | None
+) -> Standing:
     revision = revisions.at(position)
-    # What is settled and in no delivery was found not to be owed.
-    if position <= max(binding.since, binding.settled_to) or not revision.on:
+    # What is settled and in no delivery was found not to be owed, where no fill has yet to look at it again.
+    settled = position <= max(binding.since, binding.settled_to)
+    if (settled and not (fill and fill.cursor < position <= fill.until)) or not revision.on:
         return Standing.NOT_APPLICABLE
     if answers is not None and not _may_hold(revision.condition, answers):
         return Standing.NOT_APPLICABLE

@@ -1,8 +1,10 @@
 """What an action owes by position: pure rules over its revisions."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from formhub.core import logic
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,6 +12,15 @@ class Revision:
     from_position: int
     on: bool
     condition: Any = None
+
+    def owes(self, answers: Mapping[str, Any]) -> bool | None:
+        """Whether a submission at its positions is owed. None: the condition fails on these answers, nobody can say."""
+        if not self.on:
+            return False
+        try:
+            return logic.holds(self.condition, answers)
+        except logic.ConditionError:
+            return None
 
 
 class Revisions:

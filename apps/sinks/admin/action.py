@@ -1,21 +1,25 @@
-"""Actions: make, change, test, pause, resume, switch on and off."""
+"""Actions: make, change, test, pause, resume, switch on and off, replay."""
 
 from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin import RelatedOnlyFieldListFilter
+from django.core.exceptions import PermissionDenied
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import path, reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.orgs.admin_base import OrgScopedAdmin
-from apps.sinks import actions, trial
+from apps.sinks import actions, hints, replay, trial, walks
 from apps.sinks.admin.action_form import action_form, setting_names
+from apps.sinks.admin.replaying import OfDelivered, OfFailed, confirmation, perform
+from apps.sinks.backlog import standing
 from apps.sinks.changes import PLAIN, VERBS, present
 from apps.sinks.changes import change as change_action
 from apps.sinks.contract import Sink
@@ -28,6 +32,9 @@ SAID: dict[str, Any] = {
     "resume": gettext_lazy("The action goes on with what has gathered."),
     "off": gettext_lazy("The action is off. What came before is still delivered."),
     "on": gettext_lazy("The action is on."),
+    "fill": gettext_lazy("What was submitted before is delivered, in turn with what comes in."),
+    "fill_later": gettext_lazy("The back-fill stops where it is. What comes in is delivered."),
+    "fill_on": gettext_lazy("The back-fill goes on."),
 }
 
 
@@ -35,7 +42,7 @@ SAID: dict[str, Any] = {
 class ActionAdmin(OrgScopedAdmin):
     fixed_fields = ("organization", "form")
     change_form_template = "sinks/admin/action.html"
-    list_display = ("name", "form", "kind_label", "standing", "delivered", "failed", "delivered_at")
+    list_display = ("name", "form", "kind_label", "state_shown", "delivered", "failed", "delivered_at")
     list_filter = ("state", ("form", RelatedOnlyFieldListFilter))
     list_select_related = ("form", "destination")
     ordering = ("-id",)  # a chooser's pages need an order as well as the list's
@@ -47,7 +54,7 @@ class ActionAdmin(OrgScopedAdmin):
         css = {"all": ("forms/admin.css",)}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        parked = Parked.objects.filter(binding=OuterRef("pk")).order_by().values("binding")
+        parked = Parked.objects.filter(binding=OuterRef("pk"), again=False).order_by().values("binding")
         counted = Subquery(parked.annotate(count=Count("pk")).values("count"))
         rows: QuerySet[Any] = super().get_queryset(request).annotate(failed_count=Coalesce(counted, 0))
         return rows
@@ -107,6 +114,35 @@ class ActionAdmin(OrgScopedAdmin):
         wanted = {name: getattr(obj, name) for name in PLAIN}
         self.audit(request, "changed", obj, change_action(obj, wanted, form.settings))
 
+    def get_urls(self) -> list[Any]:
+        one = path(
+            "<path:object_id>/replay/", self.admin_site.admin_view(self.replay_view), name="sinks_binding_replay"
+        )
+        return [one, *super().get_urls()]
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
+        obj = self.get_object(request, object_id)
+        more: dict[str, Any] = extra_context or {}
+        if obj is not None:
+            more |= {"standing": standing(obj), "can_repeat": replay.can_repeat(obj), "fill": walks.filling(obj)}
+            more["hints"] = hints.of(obj)
+        return super().change_view(request, object_id, form_url, more)
+
+    def replay_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Asks first, with the number. `of=delivered`: what was delivered, in all or by one `delivery`."""
+        obj = self.get_object(request, object_id)
+        if obj is None or not self.has_view_permission(request, obj):
+            raise Http404
+        if not self.has_change_permission(request, obj):
+            raise PermissionDenied
+        asked = OfDelivered(obj, request.GET) if request.GET.get("of") == "delivered" else OfFailed(obj)
+        address = reverse("admin:sinks_binding_change", args=[obj.pk])
+        if request.method != "POST":
+            return confirmation(self, request, asked, address)
+        if perform(request, asked):
+            self.audit(request, replay.RECORDED, obj, {})
+        return HttpResponseRedirect(address)
+
     def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
         verb = next((name for name in (*VERBS, "test") if f"_{name}" in request.POST), None)
         if verb is None:
@@ -138,14 +174,17 @@ class ActionAdmin(OrgScopedAdmin):
         return kind.label if kind else _("%(kind)s (not installed)") % {"kind": obj.kind}
 
     @admin.display(description=gettext_lazy("state"), ordering="state")
-    def standing(self, obj: Binding) -> str:
+    def state_shown(self, obj: Binding) -> str:
         state = BindingState(obj.state).label
         return f"{state}: {obj.pause_reason}" if obj.pause_reason else str(state)
 
     @admin.display(description=gettext_lazy("failed"))
-    def failed(self, obj: Any) -> int:
-        count: int = obj.failed_count
-        return count
+    def failed(self, obj: Any) -> Any:
+        """Leads to them."""
+        if not obj.failed_count:
+            return 0
+        address = f"{reverse('admin:sinks_parked_changelist')}?again__exact=0&binding__id__exact={obj.pk}"
+        return format_html('<a href="{}">{}</a>', address, obj.failed_count)
 
     def _changeable(self, request: HttpRequest, bindings: Iterable[Binding]) -> list[Binding]:
         return [binding for binding in bindings if self.has_change_permission(request, binding)]

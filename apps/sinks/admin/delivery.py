@@ -10,8 +10,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.orgs import access
+from apps.orgs.access import Right
+from apps.sinks import replay
 from apps.sinks.admin.lists import LongListAdmin, as_uuid
-from apps.sinks.models import Batch, BatchItem, Binding
+from apps.sinks.models import Batch, BatchItem, BatchState, Binding, FormerItem
+from apps.sinks.queries import carried_by, contents
 from apps.sinks.registry import UnknownKindError, registry
 
 ITEMS_SHOWN = 100
@@ -31,6 +34,19 @@ class DeliveryAdmin(LongListAdmin):
         "created_at", "offered_at", "finished_at", "submissions",
     )  # fmt: skip
     readonly_fields = fields
+    change_form_template = "sinks/admin/delivery.html"
+
+    class Media:
+        css = {"all": ("forms/admin.css",)}
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
+        """With a button for each of its actions that may deliver once more what it delivered."""
+        obj = self.get_object(request, object_id)
+        more: dict[str, Any] = extra_context or {}
+        if obj is not None and obj.state == BatchState.DELIVERED and self.permitted(request, Right.EDIT, obj):
+            bindings = Binding.objects.filter(pk__in=obj.items.values("binding")).order_by("pk")
+            more["repeatable"] = [binding for binding in bindings if replay.can_repeat(binding)]
+        return super().change_view(request, object_id, form_url, more)
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> Any:
         if not search_term:
@@ -39,8 +55,7 @@ class DeliveryAdmin(LongListAdmin):
         if wanted is None:
             return queryset.none(), False
         bindings = access.scoped(Binding.objects.all(), self.actor(request)).values("pk")
-        carried = BatchItem.objects.filter(binding__in=bindings, submission_id=wanted).values("batch_id")
-        return queryset.filter(pk__in=carried) | queryset.filter(pk=wanted), False
+        return queryset.filter(carried_by([wanted], bindings)) | queryset.filter(pk=wanted), False
 
     @admin.display(description=gettext_lazy("kind"))
     def kind(self, obj: Batch) -> str:
@@ -63,8 +78,14 @@ class DeliveryAdmin(LongListAdmin):
 
     @admin.display(description=gettext_lazy("submissions"))
     def submissions(self, obj: Batch) -> Any:
-        items = obj.items.select_related("binding").order_by("binding_id", "position")
-        rows = [(item.binding.name, item.submission_id) for item in items[:ITEMS_SHOWN]]
-        shown = format_html_join("", "<li>{}: {}</li>", rows)
+        rows = [
+            (item.binding.name, item.submission_id, _("(delivered once more since)") if _is_former(item) else "")
+            for item in contents(obj, ITEMS_SHOWN)
+        ]
+        shown = format_html_join("", "<li>{}: {} {}</li>", rows)
         more = _("and %(count)s more") % {"count": obj.size - len(rows)} if obj.size > len(rows) else ""
         return format_html("<ul>{}</ul>{}", shown, more)
+
+
+def _is_former(item: BatchItem | FormerItem) -> bool:
+    return isinstance(item, FormerItem)

@@ -10,16 +10,24 @@ from apps.orgs.api import pages
 from apps.orgs.api.base import ManageView, not_found, refused
 from apps.orgs.api.once import changing, creating
 from apps.orgs.api.query import wrong
-from apps.sinks import actions, config, trial
+from apps.sinks import actions, config, replay, trial
 from apps.sinks.api import openapi
-from apps.sinks.api.serializers import ActionSerializer, NewActionSerializer
+from apps.sinks.api.serializers import (
+    ActionSerializer,
+    BacklogSerializer,
+    NewActionSerializer,
+    ReplayActionSerializer,
+    ReplaySerializer,
+)
 from apps.sinks.api.settings_schema import problems
+from apps.sinks.backlog import standing
 from apps.sinks.changes import VERBS, change, present
 from apps.sinks.config import Settings
 from apps.sinks.contract import Sink
-from apps.sinks.models import Binding
+from apps.sinks.models import Binding, Parked
 from apps.sinks.positions import log_end
 from apps.sinks.registry import UnknownKindError, registry
+from apps.sinks.replay import Wanted
 
 PER_FORM_MAX = 100
 
@@ -152,6 +160,35 @@ class OnView(VerbView):
     @changing
     def post(self, request: Request, form: str, id: int) -> Response:
         return self.done(form, id)
+
+
+class BacklogView(ActionPartView):
+    @openapi.read_backlog
+    def get(self, request: Request, form: str, id: int) -> Response:
+        found = self.action(form, id)
+        return Response(BacklogSerializer(standing(found)).data)
+
+
+class ReplayView(ActionPartView):
+    @openapi.replay_action
+    @creating
+    def post(self, request: Request, form: str, id: int) -> Response:
+        found = self.action(form, id)
+        sent = self.taken(ReplayActionSerializer)
+        of_delivered = sent.pop("of", "failed") == "delivered"
+        wanted = Wanted(**sent)
+        if of_delivered and wanted.code:
+            raise refused(wrong("code", "not_for_delivered", "What was delivered has no code. Leave it out."))
+        try:
+            done = replay.ask_delivered(found, wanted) if of_delivered else self._failed(found, wanted)
+        except replay.OnceOnlyError as error:
+            raise refused(wrong("of", "delivered_once", str(error))) from None
+        if done.count:
+            self.audit(found.organization_id, replay.RECORDED, found)
+        return Response(ReplaySerializer(done).data)
+
+    def _failed(self, binding: Binding, wanted: Wanted) -> replay.Asked:
+        return replay.ask_failed(Parked.objects.filter(binding=binding), wanted)
 
 
 class TestView(ActionPartView):

@@ -49,6 +49,7 @@ ACTION = {
     "delivered": 1204,
     "delivered_at": "2026-11-03T09:14:17.020113Z",
     "last_error": "",
+    "notices": [],
     "created_at": "2026-11-01T08:00:00.000000Z",
     "updated_at": "2026-11-01T08:00:00.000000Z",
 }
@@ -176,6 +177,70 @@ test_action: Decorator = operation(
     parameters=PLACE,
     answer=sinks.ActionTestSerializer,
     example={"works": True, "message": "The spreadsheet Students can be written to."},
+)
+
+BACKLOG = {
+    "waiting": 214,
+    "more": False,
+    "since": "2026-11-03T09:14:17.020113Z",
+    "sending": 0,
+    "to_be_tried_again": 3,
+    "failed": 1,
+    "delivered": 1204,
+}
+REPLAYED = {"submissions": 3, "more": False}
+_REPLAY = (
+    "The answers are sent as they were accepted, in late deliveries; a paused action sends them when it is resumed. "
+    "What is in a delivery under way, or waits to be tried again, is left alone, so this may be repeated. At most "
+    "10,000 at once: `more` says whether others are left. How far it is, the action's backlog says. Where nothing is "
+    "delivered twice, those with the code `outcome_unknown` are replayed only if they are asked for by that code: "
+    "they may have arrived."
+)
+read_backlog: Decorator = operation(
+    "read_backlog",
+    "See how much waits at an action",
+    tag=ACTIONS,
+    description="How many submissions wait and since when, and how many were delivered and failed.",
+    parameters=PLACE,
+    answer=sinks.BacklogSerializer,
+    example=BACKLOG,
+)
+replay_action: Decorator = operation(
+    "replay_action",
+    "Replay submissions at an action",
+    tag=ACTIONS,
+    description="Tries failed submissions again: all, or those that the body names. " + _REPLAY + " `of: delivered` "
+    "delivers once more what was delivered, where the kind of action delivers at least once; the delivery there was "
+    "stays on record. Others refuse it.",
+    parameters=PLACE,
+    body=sinks.ReplayActionSerializer,
+    sent={"code": "gave_up", "since": "2026-11-03T00:00:00Z"},
+    answer=sinks.ReplaySerializer,
+    example=REPLAYED,
+    creates=True,
+)
+replay_failed: Decorator = operation(
+    "replay_failed",
+    "Replay failed submissions",
+    tag=DELIVERIES,
+    description="Tries failed submissions of every form again, or those that the body names. " + _REPLAY,
+    body=sinks.ReplayFailedSerializer,
+    sent={"form": "k7m2qhx4w9tc", "code": "gave_up"},
+    answer=sinks.ReplaySerializer,
+    example=REPLAYED,
+    creates=True,
+)
+replay_one: Decorator = operation(
+    "replay_one",
+    "Replay a failed submission",
+    tag=DELIVERIES,
+    description="Tries it again, also where it may have arrived. Answers 0 if it waits for that already.",
+    parameters=[
+        OpenApiParameter("id", OpenApiTypes.INT, OpenApiParameter.PATH, description="The failed submission's id.")
+    ],
+    answer=sinks.ReplaySerializer,
+    example={"submissions": 1, "more": False},
+    creates=True,
 )
 
 

@@ -8,6 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.orgs.api.serializers import Strict, Text
+from apps.sinks import hints
 from apps.sinks.models import Batch, BatchState, Binding, BindingState
 from formhub.core import logic
 
@@ -81,6 +82,7 @@ class ActionSerializer(Strict):
     delivered = serializers.IntegerField(read_only=True, help_text="How many submissions it has delivered.")
     delivered_at = serializers.DateTimeField(read_only=True, allow_null=True)
     last_error = serializers.CharField(source="destination.last_error", read_only=True)
+    notices = serializers.SerializerMethodField()
     created_at = serializers.DateTimeField(read_only=True)
     updated_at = serializers.DateTimeField(read_only=True)
 
@@ -89,6 +91,12 @@ class ActionSerializer(Strict):
     )
     def get_secrets(self, binding: Binding) -> bool:
         return bool(binding.secrets)
+
+    @extend_schema_field(
+        {"type": "array", "items": {"type": "string"}, "description": "What to see to before it becomes trouble."}
+    )
+    def get_notices(self, binding: Binding) -> list[str]:
+        return hints.of(binding)
 
     @extend_schema_field({"type": "string", "enum": list(BindingState.values)})
     def get_state(self, binding: Binding) -> str:
@@ -102,6 +110,50 @@ class NewActionSerializer(ActionSerializer):
 class ActionTestSerializer(Strict):
     works = serializers.BooleanField()
     message = serializers.CharField(help_text="What was found, in words.")
+
+
+class BacklogSerializer(Strict):
+    waiting = serializers.IntegerField(
+        source="waiting.count",
+        help_text="How many wait: in deliveries under way, to be tried again, or not looked at yet. Of the last, those "
+        "count that the condition will leave out.",
+    )
+    more = serializers.BooleanField(source="waiting.more", help_text="There are more than could be counted in time.")
+    since = serializers.DateTimeField(source="waiting.since", allow_null=True, help_text="How long the oldest waits.")
+    sending = serializers.IntegerField(source="counts.sending", help_text="In deliveries under way.")
+    to_be_tried_again = serializers.IntegerField(source="counts.again", help_text="Replays that wait for a delivery.")
+    failed = serializers.IntegerField(source="counts.failed", help_text="Not tried any more unless replayed.")
+    delivered = serializers.IntegerField(source="counts.delivered", help_text="In all; a replay counts once.")
+
+
+class ReplayFilter(Strict):
+    """Which to replay. What is left out narrows nothing."""
+
+    code = Text(max_length=100, required=False, help_text="The code of the trouble.")
+    since = serializers.DateTimeField(required=False, help_text="Failed or delivered at this time or later.")
+    until = serializers.DateTimeField(required=False, help_text="Failed or delivered before this time.")
+    submissions = serializers.ListField(
+        child=serializers.UUIDField(), required=False, min_length=1, max_length=1000, help_text="Ids of submissions."
+    )
+
+
+class ReplayActionSerializer(ReplayFilter):
+    of = serializers.ChoiceField(
+        choices=["failed", "delivered"],
+        required=False,
+        help_text="Which: those that failed, if not said otherwise, or those that were delivered, where a kind of "
+        "action repeats deliveries anyway.",
+    )
+
+
+class ReplayFailedSerializer(ReplayFilter):
+    form = Text(max_length=200, required=False, help_text="A form's public id or organization~slug.")
+    action = serializers.IntegerField(required=False, min_value=0, help_text="An action's id.")
+
+
+class ReplaySerializer(Strict):
+    submissions = serializers.IntegerField(source="count", help_text="How many will be tried again by this request.")
+    more = serializers.BooleanField(help_text="Others are left: send the same once more, with a key of its own.")
 
 
 class DeliverySerializer(Strict):

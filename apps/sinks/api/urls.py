@@ -1,7 +1,18 @@
 from django.urls import path
 
-from apps.sinks.api.actions import ActionsView, ActionView, OffView, OnView, PauseView, ResumeView, TestView
-from apps.sinks.api.deliveries import DeliveriesView, DeliveryView, FailedView
+from apps.sinks.api.actions import (
+    ActionsView,
+    ActionView,
+    BacklogView,
+    OffView,
+    OnView,
+    PauseView,
+    ReplayView,
+    ResumeView,
+    TestView,
+)
+from apps.sinks.api.backfill import BackFillView
+from apps.sinks.api.deliveries import DeliveriesView, DeliveryView, FailedView, ReplayFailedView, ReplayOneView
 from apps.sinks.api.kinds import SinksView
 
 app_name = "sinks"
@@ -14,7 +25,12 @@ urlpatterns = [
     path("forms/<str:form>/actions/<int:id>/off", OffView.as_view(), name="off"),
     path("forms/<str:form>/actions/<int:id>/on", OnView.as_view(), name="on"),
     path("forms/<str:form>/actions/<int:id>/test", TestView.as_view(), name="test"),
+    path("forms/<str:form>/actions/<int:id>/backlog", BacklogView.as_view(), name="backlog"),
+    path("forms/<str:form>/actions/<int:id>/replay", ReplayView.as_view(), name="replay"),
+    path("forms/<str:form>/actions/<int:id>/backfill", BackFillView.as_view(), name="backfill"),
     path("deliveries", DeliveriesView.as_view(), name="deliveries"),
     path("deliveries/failed", FailedView.as_view(), name="failed"),
+    path("deliveries/failed/replay", ReplayFailedView.as_view(), name="replay-failed"),
+    path("deliveries/failed/<int:id>/replay", ReplayOneView.as_view(), name="replay-one"),
     path("deliveries/<uuid:id>", DeliveryView.as_view(), name="delivery"),
 ]

@@ -263,7 +263,12 @@ def test_who_may_change_an_action_may_try_what_failed_again(role: Role, again: b
     address = reverse("admin:sinks_parked_changelist")
     assert "Too long." in client.get(address).content.decode()
 
-    client.post(address, {"action": "try_again", "_selected_action": [row.pk]})
+    chosen = {"action": "try_again", "_selected_action": [row.pk]}
+    asked = client.post(address, chosen)
+    row.refresh_from_db()
+    assert ("1 failed submission" in asked.content.decode(), row.again) == (again, False)
+
+    client.post(address, chosen | {"post": "yes"})
 
     row.refresh_from_db()
     assert row.again is again
@@ -279,3 +284,28 @@ def test_an_action_is_deleted_with_its_deliveries() -> None:
 
     assert Binding.objects.count() == 0
     assert BatchItem.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("role", "status"), [(Role.EDITOR, 302), (Role.VIEWER, 403), (None, 404)], ids=["editor", "viewer", "stranger"]
+)
+def test_an_actions_failed_ones_are_replayed_by_who_may_change_it(role: Role | None, status: int) -> None:
+    form = a_form()
+    action = an_action(form)
+    row = Parked.objects.create(
+        organization_id=form.organization_id,
+        binding=action,
+        form_id=form.pk,
+        submission_id=uuid4(),
+        position=1,
+        code="too_long",
+    )
+    client = signed_in(form, role) if role else signed_in(a_form("Other"), Role.OWNER)
+    address = reverse("admin:sinks_binding_replay", args=[action.pk])
+
+    assert client.get(address).status_code == (200 if role == Role.EDITOR else status)
+    assert client.post(address).status_code == status
+
+    row.refresh_from_db()
+    assert row.again is (role == Role.EDITOR)
+    assert AuditEntry.objects.filter(action="replayed").exists() is (role == Role.EDITOR)
