@@ -41,6 +41,10 @@ class Charge:
     def name(self) -> str:
         return f"{self.rate.name}:{self.key}"
 
+    def used(self, seconds: float) -> float:
+        """The part of its bucket that is used, where it will be full again in `seconds`."""
+        return max(0.0, seconds) / (self.interval + self.tolerance)
+
 
 class Limiter(Protocol):
     def spend(self, charges: Sequence[Charge]) -> None:
@@ -51,6 +55,24 @@ class Limiter(Protocol):
 
     def drain(self, charges: Sequence[Charge], seconds: float) -> None:
         """Nothing more for `seconds`: the service said that its quota is used up."""
+
+    def used(self, charges: Sequence[Charge]) -> float:
+        """Of the bucket among them that is emptiest: 0 full, 1 empty, more where a call has to wait."""
+
+
+def spend_on_one(limiter: Limiter, choices: Sequence[Sequence[Charge]]) -> int:
+    """Take one call of that choice which has most left; which one it is. Raises RateLimitedError if none has any."""
+    # Asked only where there is a choice; a race for the last call is decided by `spend`.
+    order = sorted(range(len(choices)), key=lambda index: limiter.used(choices[index]) if len(choices) > 1 else 0)
+    waits = []
+    for index in order:
+        try:
+            limiter.spend(choices[index])
+        except RateLimitedError as error:
+            waits.append(error)
+        else:
+            return index
+    raise min(waits, key=lambda error: error.after)
 
 
 class LocalLimiter:
@@ -78,6 +100,10 @@ class LocalLimiter:
         until = self._clock.monotonic() + seconds
         for charge in charges:
             self._full_at[charge.name] = max(self._full_at.get(charge.name, 0), until + charge.tolerance)
+
+    def used(self, charges: Sequence[Charge]) -> float:
+        now = self._clock.monotonic()
+        return max((charge.used(self._full_at.get(charge.name, now) - now) for charge in charges), default=0.0)
 
 
 # Times in milliseconds of the server's clock: the workers' own may differ. Nothing here must survive: each key ends
@@ -115,6 +141,16 @@ end
 """
 
 
+# How long until each bucket is full again.
+_USED = """
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local left = {}
+for i, key in ipairs(KEYS) do left[i] = tonumber(redis.call('GET', key) or '0') - now end
+return left
+"""
+
+
 class RedisLimiter:
     """Buckets on a server that all workers share; `fallback` while it is away."""
 
@@ -124,6 +160,7 @@ class RedisLimiter:
         self._spend = client.register_script(_SPEND)
         self._give_back = client.register_script(_GIVE_BACK)
         self._drain = client.register_script(_DRAIN)
+        self._used = client.register_script(_USED)
 
     def spend(self, charges: Sequence[Charge]) -> None:
         numbers = [ms for charge in charges for ms in (1000 * charge.interval, 1000 * charge.tolerance)]
@@ -141,11 +178,19 @@ class RedisLimiter:
         self._fallback.drain(charges, seconds)
         self._run(self._drain, charges, [1000 * (seconds + charge.tolerance) for charge in charges])
 
+    def used(self, charges: Sequence[Charge]) -> float:
+        left = self._ask(self._used, charges, [])
+        if left is None:
+            return self._fallback.used(charges)
+        return max((charge.used(ms / 1000) for charge, ms in zip(charges, left or (), strict=True)), default=0.0)
+
     def _run(self, script: Callable[..., Any], charges: Sequence[Charge], args: list[float]) -> int | None:
+        answer = self._ask(script, charges, args) if charges else 0
+        return None if answer is None else int(answer)
+
+    def _ask(self, script: Callable[..., Any], charges: Sequence[Charge], args: list[float]) -> Any:
         """The script's answer, None when the server is away."""
-        if not charges:
-            return 0
         try:
-            return int(script(keys=[f"{self._prefix}:{charge.name}" for charge in charges], args=args) or 0)
+            return script(keys=[f"{self._prefix}:{charge.name}" for charge in charges], args=args) or 0
         except RedisError:
             return None

@@ -3,7 +3,7 @@
 import pytest
 
 from apps.sinks.contract import Rate
-from workers.limits import Charge, Limiter, RateLimitedError
+from workers.limits import Charge, Limiter, RateLimitedError, spend_on_one
 
 PROJECT = Charge("project", Rate("project", 240, 60))
 ACCOUNT = Charge("account", Rate("account", 48, 60))
@@ -58,3 +58,26 @@ class LimiterSuite:
 
     def test_no_rate_no_limit(self, limiter: Limiter) -> None:
         assert spend_all(limiter) == 1000
+
+    def test_the_account_with_most_calls_left_is_taken(self, limiter: Limiter) -> None:
+        first, second = [Charge("first", ACCOUNT.rate), PROJECT], [Charge("second", ACCOUNT.rate), PROJECT]
+
+        taken = [spend_on_one(limiter, [first, second]) for _ in range(8)]
+
+        assert (taken.count(0), taken.count(1)) == (4, 4)
+
+    def test_where_one_account_has_no_call_left_another_is_taken(self, limiter: Limiter) -> None:
+        first, second = [Charge("first", SLOW.rate)], [Charge("second", SLOW.rate)]
+        limiter.drain(first, 2000)
+        limiter.spend(second)
+
+        with pytest.raises(RateLimitedError) as caught:
+            spend_on_one(limiter, [first, second])
+
+        assert caught.value.after == pytest.approx(1000, abs=1)
+
+    def test_it_tells_how_much_is_used(self, limiter: Limiter) -> None:
+        assert limiter.used([]) == limiter.used([SLOW]) == 0
+        limiter.spend([SLOW])
+
+        assert limiter.used([SLOW]) == pytest.approx(1, abs=0.001)

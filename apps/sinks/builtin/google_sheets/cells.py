@@ -11,6 +11,7 @@ from formhub.core.layout import Cell
 EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001 - local to the spreadsheet
 CELL_TEXT_MAX = 50_000
 CUT = " [cut: the full answer is in FormHub]"
+CUT_AT = " [cut: the full answer is at {}]"
 LIKE_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 DATE_FORMAT = {"numberFormat": {"type": "DATE", "pattern": "yyyy-mm-dd"}}
 TIME_FORMAT = {"numberFormat": {"type": "DATE_TIME", "pattern": "yyyy-mm-dd hh:mm:ss"}}
@@ -31,8 +32,8 @@ def row_data(cells: Sequence[CellData]) -> dict[str, Any]:
     return {"values": list(cells)}
 
 
-def cell_data(cell: Cell, zone: tzinfo, *, apostrophe: bool = False) -> CellData:
-    """A CellData of the API; an empty one leaves the cell blank."""
+def cell_data(cell: Cell, zone: tzinfo, *, apostrophe: bool = False, link: str = "") -> CellData:
+    """A CellData of the API; an empty one leaves the cell blank. link: where an answer that is cut stands whole."""
     match cell:
         case None | "":
             return {}
@@ -46,19 +47,20 @@ def cell_data(cell: Cell, zone: tzinfo, *, apostrophe: bool = False) -> CellData
             return {"userEnteredValue": {"numberValue": days}, "userEnteredFormat": TIME_FORMAT}
         case date():
             return {"userEnteredValue": {"numberValue": (cell - EPOCH.date()).days}, "userEnteredFormat": DATE_FORMAT}
-    return text_data("'" + cell if apostrophe and cell.startswith(LIKE_A_FORMULA) else cell)
+    return text_data("'" + cell if apostrophe and cell.startswith(LIKE_A_FORMULA) else cell, link)
 
 
-def text_data(text: str) -> CellData:
-    return {"userEnteredValue": {"stringValue": _fitting(text)}}
+def text_data(text: str, link: str = "") -> CellData:
+    return {"userEnteredValue": {"stringValue": _fitting(text, link)}}
 
 
-def _fitting(text: str) -> str:
+def _fitting(text: str, link: str) -> str:
     """Cut visibly where it is longer than a cell takes. A cell counts UTF-16 units, as a browser does."""
     if len(text) * 2 <= CELL_TEXT_MAX or len(text.encode("utf-16-le")) // 2 <= CELL_TEXT_MAX:
         return text
-    kept = text.encode("utf-16-le")[: (CELL_TEXT_MAX - len(CUT)) * 2]
-    return kept.decode("utf-16-le", "ignore") + CUT
+    cut = CUT_AT.format(link) if link else CUT
+    kept = text.encode("utf-16-le")[: (CELL_TEXT_MAX - len(cut)) * 2]
+    return kept.decode("utf-16-le", "ignore") + cut
 
 
 def column_name(index: int) -> str:

@@ -47,12 +47,17 @@ class RejectedError(Exception):
     index: the request that Google names. locked: it lies in a protected range. full: no room for more cells.
     """
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, status: int) -> None:
         super().__init__("Google refused the request.")  # Google's text may quote an answer
+        self.status = status
         found = _INDEX.search(message)
         self.index = int(found.group(1)) if found else None
         self.locked = "protected" in message
         self.full = bool(_FULL.search(message))
+
+
+class AccountRefusedError(ConfigurationError):
+    """This account may not do it; another one may."""
 
 
 class _Http(gspread.HTTPClient):
@@ -86,25 +91,47 @@ class SheetsClient:
         params = {"fields": "spreadsheetId"}
         self._call(lambda: self._http.request("post", address, params, body, headers=headers).json(), write=True)
 
+    def answered(self, body: bytes) -> dict[str, Any]:
+        """Like `batch_update`, with all that Google answers."""
+        headers = {"Content-Type": "application/json"}
+        address = SPREADSHEET_BATCH_UPDATE_URL % self._spreadsheet
+        found: dict[str, Any] = self._call(
+            lambda: self._http.request("post", address, None, body, headers=headers).json(), write=True
+        )
+        return found
+
     def get(self, fields: str) -> dict[str, Any]:
         address = SPREADSHEET_URL % self._spreadsheet
         found: dict[str, Any] = self._read(lambda: self._http.request("get", address, {"fields": fields}).json())
         return found
 
     def values(self, area: str) -> list[list[Any]]:
-        """The texts of an area in A1 notation, row by row, without what is blank at the end."""
+        """The texts of an area in A1 notation, row by row, without what is blank at the end.
+
+        Raises RejectedError as well: where a tab was renamed, its area is gone.
+        """
         address = SPREADSHEET_VALUES_URL % (self._spreadsheet, quote(area, safe=""))
-        found: dict[str, Any] = self._read(lambda: self._http.request("get", address).json())
+        found: dict[str, Any] = self._call(lambda: self._http.request("get", address).json(), write=False)
         return list(found.get("values", []))
 
     def marker(self, number: int) -> str | None:
         """The value of the spreadsheet's metadata with this id, None if there is none."""
+        found = self._metadata(number)
+        return None if found is None else str(found.get("metadataValue", ""))
+
+    def place_of(self, number: int) -> int | None:
+        """The row or column that the metadata with this id stands at."""
+        found = self._metadata(number) or {}
+        area = found.get("location", {}).get("dimensionRange")
+        return None if area is None else int(area.get("startIndex", 0))
+
+    def _metadata(self, number: int) -> dict[str, Any] | None:
         address = SPREADSHEET_URL % self._spreadsheet + "/developerMetadata:search"
         body = orjson.dumps({"dataFilters": [{"developerMetadataLookup": {"metadataId": number}}]})
         headers = {"Content-Type": "application/json"}
         found = self._read(lambda: self._http.request("post", address, None, body, headers=headers).json())
         matched = [entry["developerMetadata"] for entry in found.get("matchedDeveloperMetadata", [])]
-        return str(matched[0].get("metadataValue", "")) if matched else None
+        return matched[0] if matched else None
 
     def _read(self, work: Callable[[], T]) -> T:
         try:
@@ -126,11 +153,13 @@ class SheetsClient:
 
     def _refusal(self, response: requests.Response, write: bool) -> Exception:
         status, error = response.status_code, _error_of(response)
-        if status in {400, 409}:
-            return RejectedError(str(error.get("message", "")))
+        message = str(error.get("message", ""))
+        if status in {400, 409} or (status == 403 and write and "protected" in message):
+            return RejectedError(message, status)
         if status == 429 or _reason(error) == "RATE_LIMIT_EXCEEDED":
             # The quota is refilled when the minute turns.
-            return BackpressureError(_("Google's quota of calls per minute is used up."), after=61 - time.time() % 60)
+            message, rates = _("Google's quota of calls per minute is used up."), _rates_of(error)
+            return BackpressureError(message, after=61 - time.time() % 60, rates=rates)
         if status in {401, 403, 404}:
             return self._misconfigured(status, error)
         if status >= 500 or status == 408:
@@ -152,7 +181,7 @@ class SheetsClient:
                 % {"project": self._account.project},
                 remedy=_("Switch it on in Google's console under APIs & Services, wait a few minutes, and resume."),
             )
-        return ConfigurationError(
+        return AccountRefusedError(
             _("%(email)s may not write to this spreadsheet.") % {"email": email},
             remedy=_("Share the spreadsheet with %(email)s as an editor, and resume.") % {"email": email},
         )
@@ -163,7 +192,7 @@ class SheetsClient:
         return self._revoked()
 
     def _revoked(self) -> ConfigurationError:
-        return ConfigurationError(
+        return AccountRefusedError(
             _("Google does not accept the key of %(email)s: it was deleted or its account is disabled.")
             % {"email": self._account.email},
             remedy=_("Make a new key for the account in Google's console and paste it into the action's settings."),
@@ -216,6 +245,18 @@ def _error_of(response: requests.Response) -> Mapping[str, Any]:
     except (ValueError, KeyError, TypeError):
         return {}
     return error if isinstance(error, dict) else {}
+
+
+def _rates_of(error: Mapping[str, Any]) -> frozenset[str]:
+    """The rates of the policy that are used up; Google names them as WriteRequestsPerMinutePerUser and alike."""
+    details = [entry for entry in error.get("details") or () if isinstance(entry, dict)]
+    limits = [str((entry.get("metadata") or {}).get("quota_limit", "")) for entry in details]
+    return frozenset(
+        kind + ("_project" if limit.endswith("PerProject") else "")
+        for limit in limits
+        for kind in ("read", "write")
+        if limit.casefold().startswith(kind)
+    )
 
 
 def _reason(error: Mapping[str, Any]) -> str:

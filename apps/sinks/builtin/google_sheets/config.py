@@ -1,4 +1,4 @@
-"""The settings of a Google Sheets action, and the service account that speaks for it."""
+"""The settings of a Google Sheets action, and the service accounts that speak for it."""
 
 import json
 import re
@@ -19,6 +19,8 @@ from django.utils.translation import gettext_lazy
 from apps.sinks.contract import ConfigurationError, SecretField
 
 KEY_LENGTH = 10_000
+ACCOUNTS_MAX = 50  # of the installation
+FURTHER_MAX = 50  # spreadsheets given in advance
 _ADDRESS = re.compile(r"/spreadsheets/(?:u/\d+/)?(?:d/)?([\w-]{20,200})")
 _ID = re.compile(r"[\w-]{20,200}")
 _NEEDED = ("client_email", "private_key", "private_key_id", "project_id", "token_uri")
@@ -52,6 +54,19 @@ class SpreadsheetField(forms.CharField):
         raise ValidationError(_("Paste the spreadsheet's address, as the browser shows it, or its id."))
 
 
+class SpreadsheetsField(SpreadsheetField):
+    """Spreadsheets, one a line; the value is their ids, one a line."""
+
+    widget = forms.Textarea(attrs={"rows": 3, "spellcheck": "false"})
+
+    def clean(self, value: Any) -> str:
+        text = forms.CharField.clean(self, value)
+        ids = [super(SpreadsheetsField, self).clean(line) for line in text.split()]
+        if len(ids) > FURTHER_MAX:
+            raise ValidationError(_("Give at most %(count)d spreadsheets.") % {"count": FURTHER_MAX})
+        return "\n".join(dict.fromkeys(ids))
+
+
 class GoogleSheetsConfig(forms.Form):
     spreadsheet = SpreadsheetField(
         label=gettext_lazy("spreadsheet"),
@@ -78,6 +93,35 @@ class GoogleSheetsConfig(forms.Form):
             "this on if it is exported and opened in other programs."
         ),
     )
+    further = SpreadsheetsField(
+        label=gettext_lazy("spreadsheets to go on in"),
+        required=False,
+        max_length=10_000,
+        help_text=gettext_lazy(
+            "One address a line. When the spreadsheet is full, the first of these takes its place, and a row that "
+            "leads there is written at its end. Share them as well."
+        ),
+    )
+    monthly = forms.BooleanField(
+        label=gettext_lazy("a new spreadsheet each month"),
+        required=False,
+        help_text=gettext_lazy(
+            "Goes on in the next of these spreadsheets when a month begins, for as long as there is one."
+        ),
+    )
+    former = SpreadsheetsField(
+        label=gettext_lazy("spreadsheets written before"),
+        required=False,
+        max_length=50_000,
+        help_text=gettext_lazy("Kept here when the action goes on in the next one; the newest stands last."),
+    )
+    newest_first = forms.BooleanField(
+        label=gettext_lazy("newest row on top"),
+        required=False,
+        help_text=gettext_lazy(
+            "Rows are inserted below the header instead of at the end. Formulas over columns may not take new rows in."
+        ),
+    )
     restore_columns = forms.BooleanField(
         label=gettext_lazy("make deleted columns again"),
         required=False,
@@ -86,12 +130,18 @@ class GoogleSheetsConfig(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        own = own_account()
+        own = ", ".join(account.email for account in own_accounts())
         self.fields["service_account"].help_text = (
-            _("Empty: %(email)s. Share the spreadsheet with that address as an editor.") % {"email": own.email}
+            _("Empty: %(emails)s. Share the spreadsheet with every address named here as an editor.") % {"emails": own}
             if own
             else _("The content of the key file that Google gave you. Share the spreadsheet with its client_email.")
         )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        if cleaned.get("spreadsheet") in lines(cleaned.get("further", "")):
+            self.add_error("further", _("The spreadsheet itself is among those to go on in: name others here."))
+        return cleaned
 
     def clean_worksheet(self) -> str:
         title: str = self.cleaned_data["worksheet"]
@@ -102,7 +152,7 @@ class GoogleSheetsConfig(forms.Form):
     def clean_service_account(self) -> str:
         text: str = self.cleaned_data["service_account"]
         if not text:
-            if own_account() is None:
+            if not own_accounts():
                 raise ValidationError(_("Paste a service account's key: this installation has none of its own."))
             return ""
         try:
@@ -112,30 +162,51 @@ class GoogleSheetsConfig(forms.Form):
         return text
 
 
-def account_of(config: Mapping[str, Any]) -> ServiceAccount:
+def lines(text: str) -> list[str]:
+    return text.split()
+
+
+def accounts_of(config: Mapping[str, Any]) -> tuple[ServiceAccount, ...]:
     """The action's own account, else the installation's. Raises ConfigurationError."""
     text = config.get("service_account")
     try:
-        account = _parsed(text) if text else own_account()
+        accounts = (_parsed(text),) if text else own_accounts()
     except KeyUnusableError as error:
         raise ConfigurationError(str(error), remedy=_("Paste the service account's key again.")) from error
-    if account is None:
+    if not accounts:
         raise ConfigurationError(
             _("There is no service account to write with."),
             remedy=_("Paste a service account's key into the action's settings."),
         )
-    return account
+    return accounts
 
 
-def own_account() -> ServiceAccount | None:
-    """The installation's account; None if it has none, or a key that cannot be used."""
-    path = Path(settings.SHEETS_SERVICE_ACCOUNT_FILE)
-    if not settings.SHEETS_SERVICE_ACCOUNT_FILE:
-        return None
-    try:
-        return _from_file(path, path.stat().st_mtime_ns)
-    except (OSError, KeyUnusableError):
-        return None
+def account_of(config: Mapping[str, Any], email: str = "") -> ServiceAccount:
+    """The one with this address; the first of them if it is none of them any more. Raises ConfigurationError."""
+    accounts = accounts_of(config)
+    return next((account for account in accounts if account.email == email), accounts[0])
+
+
+def own_accounts() -> tuple[ServiceAccount, ...]:
+    """The installation's accounts that can be used, all of one Cloud project: markers are seen by one project only."""
+    found: dict[str, ServiceAccount] = {}
+    for path in key_files():
+        try:
+            account = _from_file(path, path.stat().st_mtime_ns)
+        except (OSError, KeyUnusableError):
+            continue  # `manage.py doctor` says so
+        found.setdefault(account.email, account)
+    accounts = list(found.values())
+    return tuple(account for account in accounts if account.project == accounts[0].project)
+
+
+def key_files() -> list[Path]:
+    """What SHEETS_SERVICE_ACCOUNT_FILE names: files and folders of files, separated by commas."""
+    files: list[Path] = []
+    for name in filter(None, map(str.strip, settings.SHEETS_SERVICE_ACCOUNT_FILE.split(","))):
+        path = Path(name)
+        files += sorted(path.glob("*.json")) if path.is_dir() else [path]
+    return files[:ACCOUNTS_MAX]
 
 
 def parse_key(text: str) -> ServiceAccount:
@@ -173,6 +244,6 @@ def _parsed(text: str) -> ServiceAccount:
     return parse_key(text)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2 * ACCOUNTS_MAX)
 def _from_file(path: Path, changed: int) -> ServiceAccount:
     return parse_key(path.read_text())

@@ -9,8 +9,10 @@ marker was not there. https://developers.google.com/workspace/sheets/api/guides/
 import secrets
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from typing import Any
 from uuid import UUID
+from zlib import crc32
 
 import orjson
 from django.utils.translation import gettext as _
@@ -25,13 +27,14 @@ from apps.sinks.builtin.google_sheets.cells import (
     text_data,
     zone_of,
 )
-from apps.sinks.builtin.google_sheets.memory import ACCEPTED_AT, ID, KEY, Memory, Tab, name_of, tag_of
+from apps.sinks.builtin.google_sheets.memory import ACCEPTED_AT, ID, KEY, NEXT, Memory, Tab, name_of, tag_of
 from apps.sinks.contract import Batch, ConfigurationError, Part
 
 # Ids of markers are positive 32-bit numbers from here on; those that Google draws by itself are spread over all.
 MARKERS_FROM = 1_500_000_000
 # A late attempt is applied within 180 s, so a marker may go after ten minutes; a hundred are kept in any case.
 PRUNE_SECONDS = 600
+LINKS_FROM, LINKS = 1_400_000_000, 99_999_999  # ids of what marks that a tab leads on
 MARKERS_KEPT = 100
 PRUNE_MAX = 200
 HEADER_ROWS = 20  # looked at to find where a tab that is not ours has its columns
@@ -64,12 +67,12 @@ def draft(batch: Batch, marker: int, memory: Memory, values: ReadValues, now: fl
     empty = True
     for name, parts in _by_worksheet(batch.parts).items():
         number = _tab_of(parts, after)
-        blank = number is None
+        fresh = number is None
         if number is None:
             number = _new_tab(parts, after, made)
         _name(number, name, parts[0].binding, after, made)
-        _Columns(number, after.tabs[number], made, (lambda area: []) if blank else values).prepare(parts)
-        empty &= not _append(number, after, parts, made, present)
+        _Columns(number, after.tabs[number], made, (lambda area: []) if fresh else values).prepare(parts)
+        empty &= not _add_rows(number, after, parts, made, present, values)
     for old in _outlived(after.markers, now):
         made.add(None, _delete_marker(old))
         del after.markers[old]
@@ -240,37 +243,66 @@ class _Columns:
 # Rows
 
 
-def _append(number: int, after: Memory, parts: Sequence[Part], made: _Requests, present: Set[UUID]) -> int:
+def _add_rows(
+    number: int, after: Memory, parts: Sequence[Part], made: _Requests, present: Set[UUID], values: ReadValues
+) -> int:
     """One request per action, so that a refusal names whose rows it is about; how many rows they are."""
     tab, zone, count = after.tabs[number], zone_of(after.zone), 0
     for part in parts:
-        places = {tag_of(column.key): index for index, column in enumerate(part.layout.columns)}
-        order = [(tab.tags[tag], index) for tag, index in places.items() if tag in tab.tags]
-        rows = []
-        for submission in part.submissions:
-            if submission.id in present:
-                continue
-            cells: list[CellData] = [{}] * tab.width
-            shown = part.layout.row(submission.answers)
-            for at, index in order:
-                cells[at] = cell_data(shown[index], zone, apostrophe=bool(part.config.get("apostrophe")))
-            cells[tab.tags[ID]] = text_data(str(submission.id))
-            if ACCEPTED_AT in tab.tags:
-                cells[tab.tags[ACCEPTED_AT]] = cell_data(submission.accepted_at, zone)
-            rows.append(row_data(cells))
+        rows = _rows(part, tab, zone, present)
         if rows:
-            made.add(part.binding, {"appendCells": {"sheetId": number, "rows": rows, "fields": FIELDS}})
+            _place(number, tab, part, rows, made, values)
         count += len(rows)
-    tab.rows += count
     return count
 
 
-def id_area(tab: Tab) -> str | None:
-    """Where a tab's submission ids stand, in A1 notation; None if it has no such column."""
-    if ID not in tab.tags:
-        return None
+def _rows(part: Part, tab: Tab, zone: tzinfo, present: Set[UUID]) -> list[dict[str, Any]]:
+    places = {tag_of(column.key): index for index, column in enumerate(part.layout.columns)}
+    order = [(tab.tags[tag], index) for tag, index in places.items() if tag in tab.tags]
+    apostrophe = bool(part.config.get("apostrophe"))
+    rows = []
+    for submission in part.submissions:
+        if submission.id in present:
+            continue
+        cells: list[CellData] = [{}] * tab.width
+        shown, link = part.layout.row(submission.answers), part.link(submission)
+        for at, index in order:
+            cells[at] = cell_data(shown[index], zone, apostrophe=apostrophe, link=link)
+        cells[tab.tags[ID]] = text_data(str(submission.id))
+        if ACCEPTED_AT in tab.tags:
+            cells[tab.tags[ACCEPTED_AT]] = cell_data(submission.accepted_at, zone)
+        rows.append(row_data(cells))
+    return rows
+
+
+def _place(number: int, tab: Tab, part: Part, rows: list[dict[str, Any]], made: _Requests, values: ReadValues) -> None:
+    if part.config.get("newest_first"):
+        _insert(number, tab, part.binding, 1, rows[::-1], made)
+    elif tab.filtered:
+        # Where the last rows are filtered away, Google may take the last one to be seen for the last of all.
+        _insert(number, tab, part.binding, 1 + _last_row(tab, values), rows, made)
+    else:
+        made.add(part.binding, {"appendCells": {"sheetId": number, "rows": rows, "fields": FIELDS}})
+        tab.rows += len(rows)
+
+
+def _insert(number: int, tab: Tab, part: int, at: int, rows: list[dict[str, Any]], made: _Requests) -> None:
+    """Into rows of their own, so that whatever moved meanwhile is not written over."""
+    if at >= tab.rows:
+        lacking = at - tab.rows + 1
+        made.add(part, {"appendDimension": {"sheetId": number, "dimension": "ROWS", "length": lacking}})
+        tab.rows += lacking
+    place = {"sheetId": number, "dimension": "ROWS", "startIndex": at, "endIndex": at + len(rows)}
+    made.add(part, {"insertDimension": {"range": place, "inheritFromBefore": False}})
+    start = {"sheetId": number, "rowIndex": at, "columnIndex": 0}
+    made.add(part, {"updateCells": {"start": start, "rows": rows, "fields": FIELDS}})
+    tab.rows += len(rows)
+
+
+def _last_row(tab: Tab, values: ReadValues) -> int:
+    """The last one that has one of our ids, counted from 0."""
     name = column_name(tab.tags[ID])
-    return f"{quoted(tab.title)}!{name}2:{name}"
+    return len(values(f"{quoted(tab.title)}!{name}2:{name}"))
 
 
 # Markers
@@ -291,6 +323,19 @@ def _create_metadata(wanted: Request) -> Request:
 
 def _delete_marker(number: int) -> Request:
     return {"deleteDeveloperMetadata": {"dataFilter": {"developerMetadataLookup": {"metadataId": number}}}}
+
+
+def lead_on(number: int, tab: Tab, to: str, address: str) -> bytes:
+    """A last row with a link to the spreadsheet where the rows go on; refused where it stands already."""
+    text = _("Continued in %(address)s") % {"address": address}
+    cell = {**text_data(text), "userEnteredFormat": {"textFormat": {"link": {"uri": address}}}}
+    rows = [row_data([*([{}] * tab.tags.get(ID, 0)), cell])]
+    mark = {"metadataId": LINKS_FROM + crc32(f"{number} {to}".encode()) % LINKS, "metadataKey": NEXT}
+    requests = [
+        _create_metadata({**mark, "metadataValue": to, "location": {"sheetId": number}}),
+        {"appendCells": {"sheetId": number, "rows": rows, "fields": "userEnteredValue,userEnteredFormat.textFormat"}},
+    ]
+    return orjson.dumps({"requests": requests})
 
 
 def probe(number: int) -> bytes:

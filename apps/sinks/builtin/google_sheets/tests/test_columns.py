@@ -1,12 +1,14 @@
 """What people do with their sheet, and what becomes of the columns."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from apps.sinks.builtin.google_sheets.sink import GoogleSheets
 from apps.sinks.builtin.google_sheets.tests.conftest import AGE, COUNT, NAME, Desk
 from apps.sinks.conformance import make_submission
-from apps.sinks.contract import ConfigurationError
+from apps.sinks.contract import ConfigurationError, RetryableError
 from formhub.core.layout import Column, Kind, Layout
 
 pytestmark = pytest.mark.services
@@ -258,11 +260,79 @@ def test_a_memory_that_cannot_be_read_is_no_memory(desk: Desk) -> None:
     assert len(desk.ids()) == 1
 
 
-def test_within_a_minute_the_spreadsheet_is_not_looked_at_again(desk: Desk) -> None:
+def test_the_spreadsheet_is_looked_at_once_a_second_at_most(desk: Desk) -> None:
     desk.send(make_submission(1))
     looks = desk.emulator.calls["spreadsheets.get"]
 
-    desk.clock.advance(10)
+    desk.send(make_submission(2))
+    assert desk.emulator.calls["spreadsheets.get"] == looks
+
+    desk.clock.advance(2)
+    desk.send(make_submission(3))
+    assert desk.emulator.calls["spreadsheets.get"] == looks + 1
+
+
+def test_a_header_that_cannot_be_read_any_more_is_looked_for_again(desk: Desk) -> None:
+    desk.send(make_submission(1))
+    properties = {"sheetId": desk.tab_id(), "title": "Guests"}
+    desk.edit({"updateSheetProperties": {"properties": properties, "fields": "title"}})
+    batch = desk.rows_of(make_submission(2, age=3), layout=Layout((AGE, NAME, COUNT)))
+
+    with pytest.raises(RetryableError):
+        desk.deliver(batch)
+    desk.deliver(batch)
+
+    assert desk.table("Guests")[0] == [*HEADER, "Age"]
+
+
+def test_deleted_columns_are_told_to_the_owner(desk: Desk) -> None:
+    desk.send(make_submission(1))
+    desk.edit({"deleteDimension": {"range": columns_of(desk, 2)}})
+    later(desk)
     desk.send(make_submission(2))
 
-    assert desk.emulator.calls["spreadsheets.get"] == looks
+    [notice] = GoogleSheets.notices(desk.config(), desk.state)
+
+    assert notice.endswith("deleted in the sheet: Name.")
+    assert GoogleSheets.notices(desk.config(restore_columns=True), desk.state) == []
+
+
+def test_the_newest_row_stands_on_top_where_the_settings_say_so(desk: Desk) -> None:
+    first = desk.send(make_submission(1), make_submission(2), newest_first=True)
+    second = desk.send(make_submission(3), newest_first=True)
+
+    assert desk.ids() == [str(id) for id in (*second.ids, *reversed(first.ids))]
+    assert desk.table()[0] == HEADER
+
+
+def test_a_tab_of_one_row_takes_the_newest_on_top_as_well(desk: Desk) -> None:
+    grid = {"sheetId": 0, "gridProperties": {"rowCount": 1, "columnCount": 1}}
+    desk.edit({"updateSheetProperties": {"properties": grid, "fields": "gridProperties(rowCount,columnCount)"}})
+
+    batch = desk.send(make_submission(1), make_submission(2), worksheet="Sheet1", newest_first=True)
+
+    assert desk.ids("Sheet1") == [str(id) for id in reversed(batch.ids)]
+
+
+def test_rows_that_a_filter_hides_are_not_written_over(desk: Desk) -> None:
+    first = desk.send(make_submission(1), make_submission(2, name="Bob", count=2))
+    hidden = {"2": {"hiddenValues": ["Bob"]}}
+    area = {"sheetId": desk.tab_id(), "startRowIndex": 0, "startColumnIndex": 0, "endColumnIndex": 4}
+    desk.edit({"setBasicFilter": {"filter": {"range": area, "criteria": hidden}}})
+    later(desk)
+
+    second = desk.send(make_submission(3))
+    third = desk.send(make_submission(4))
+
+    assert desk.ids() == [str(id) for id in (*first.ids, *second.ids, *third.ids)]
+
+
+def test_an_answer_that_is_cut_leads_to_the_whole_of_it(desk: Desk) -> None:
+    submission = make_submission(1, name="x" * 60_000, count=1)
+    part = replace(desk.part(submission), pages="https://hub.example/submissions/frm/")
+
+    desk.deliver(desk.batch(part))
+
+    text = desk.table()[1][2]
+    assert len(text) == 50_000
+    assert text.endswith(f"the full answer is at https://hub.example/submissions/frm/{submission.id}/]")

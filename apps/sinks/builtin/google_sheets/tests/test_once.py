@@ -10,19 +10,22 @@ from hypothesis import strategies as st
 
 from apps.sinks.builtin.google_sheets import client
 from apps.sinks.builtin.google_sheets.draft import MARKERS_FROM
-from apps.sinks.builtin.google_sheets.tests.conftest import BATCH_UPDATE, Desk
+from apps.sinks.builtin.google_sheets.tests.conftest import AGE, BATCH_UPDATE, COUNT, NAME, Desk
 from apps.sinks.conformance import SinkConformance, make_submission
 from apps.sinks.contract import (
     AmbiguousError,
     BackpressureError,
+    Batch,
     ConfigurationError,
     Confirmation,
     Context,
     PermanentError,
     RetryableError,
     Sink,
+    Submission,
 )
 from formhub.core.ids import uuid7
+from formhub.core.layout import Column, Kind, Layout
 from sheets_emulator.emulator import SheetsEmulator
 from sheets_emulator.faults import Fault
 
@@ -264,6 +267,7 @@ def test_a_used_up_quota_waits_for_the_next_minute(desk: Desk, monkeypatch: pyte
             other.send(make_submission(2))
 
     assert 0 < caught.value.after <= 61
+    assert caught.value.rates == {"write"}
 
 
 def test_a_service_that_cannot_be_reached_is_tried_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -351,40 +355,76 @@ def test_a_service_that_stays_silent_is_given_up_in_time(desk: Desk, monkeypatch
 
 
 PEOPLE = st.sampled_from(
-    ["insert column", "move column", "sort", "delete row", "insert row", "rename", "wait", "forget"]
-)
+    [
+        "insert column", "move column", "sort", "delete row", "insert row", "rename", "filter", "delete a column",
+        "new question", "wait", "forget", "restore the database",
+    ]
+)  # fmt: skip
 FAULTS = st.sampled_from([None, None, *(fault for fault in Fault if fault not in {Fault.HANG, Fault.LATE})])
+QUESTIONS = (NAME, COUNT, AGE, *(Column(f"extra_{number}", f"Extra {number}", Kind.TEXT) for number in range(12)))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.tuples(FAULTS, PEOPLE), min_size=1, max_size=12))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(FAULTS, PEOPLE), min_size=1, max_size=12), st.booleans())
 def test_whatever_happens_every_submission_stands_once_or_was_deleted_by_people(
-    desk: Desk, steps: list[tuple[Fault | None, str]]
+    desk: Desk, steps: list[tuple[Fault | None, str]], newest_first: bool
 ) -> None:
     fresh = desk.emulator.create("Mixed", {desk.email: "writer"})
     desk = replace(desk, spreadsheet=fresh, state={}, sequence=0, kept={})
-    expected: list[str] = []
+    expected: dict[str, str] = {}  # id -> the answer in its row
     deleted: set[str] = set()
+    sent: list[Submission] = []
+    questions = 2
     for number, (fault, act) in enumerate(steps):
-        batch = desk.rows_of(make_submission(2 * number), make_submission(2 * number + 1))
-        expected += map(str, batch.ids)
+        if act == "restore the database":  # to a time when half of it had not been sent
+            desk = replace(desk, state={}, sequence=desk.sequence // 2)
+            again, sent = sent[len(sent) // 2 :], sent[: len(sent) // 2]
+            again = [submission for submission in again if str(submission.id) not in deleted]
+        else:
+            again = []
+        questions += act == "new question"
+        rows = [*again, *(make_submission(at, name=f"Ada {at}", count=at) for at in (2 * number, 2 * number + 1))]
+        layout = Layout(QUESTIONS[: min(questions, len(QUESTIONS))])
+        batch = desk.rows_of(*rows, layout=layout, newest_first=newest_first)
+        expected |= {str(row.id): row.answers["name"] for row in rows}
+        sent += rows
         if fault is not None:
             desk.emulator.faults.plan(BATCH_UPDATE, fault)
+        deleted |= insist(desk, batch, act)
+        desk.emulator.faults.clear()
+
+    found = rows_by_id(desk)
+    assert sorted(id for id, _ in found) == sorted(expected.keys() - deleted)
+    assert {id: name for id, name in found if name} == {id: expected[id] for id, name in found if name}
+
+
+def insist(desk: Desk, batch: Batch, act: str) -> set[str]:
+    """Offer the batch until it is taken, as the engine does; people act once, as soon as the first offer ended."""
+    deleted: set[str] | None = None
+    for _ in range(6):
         try:
             desk.deliver(batch)
         except AmbiguousError:
-            deleted |= people(desk, act)
-            desk.deliver(replace(batch, ambiguous=desk.clock.now()))
+            batch = replace(batch, attempt=batch.attempt + 1, ambiguous=desk.clock.now())
+        except RetryableError as error:
+            desk.clock.advance(error.after or 1)
         else:
-            deleted |= people(desk, act)
+            return people(desk, act) if deleted is None else deleted
+        if deleted is None:
+            deleted = people(desk, act)
+    pytest.fail("The batch was not taken.")
 
-    found = [id for id in tab_ids(desk) if id]
-    assert sorted(found) == sorted(set(expected) - deleted)
 
-
-def tab_ids(desk: Desk) -> list[str]:
+def rows_by_id(desk: Desk) -> list[tuple[str, str]]:
+    """Each row's id, and what stands below "Name" in it; nothing where that column was deleted."""
     [tab] = [sheet.title for sheet in desk.emulator.spreadsheet(desk.spreadsheet).sheets if sheet.title != "Sheet1"]
-    return desk.ids(tab)
+    table = desk.table(tab)
+    at, name = table[0].index("Submission ID"), table[0].index("Name") if "Name" in table[0] else None
+    cells = [
+        (row[at] if at < len(row) else "", row[name] if name is not None and name < len(row) else "")
+        for row in table[1:]
+    ]
+    return [(str(id), str(name)) for id, name in cells if id]
 
 
 def people(desk: Desk, act: str) -> set[str]:
@@ -394,13 +434,18 @@ def people(desk: Desk, act: str) -> set[str]:
         desk.clock.advance(61)
     elif act == "forget":
         desk.state.clear()
-    elif tabs:
+    elif tabs and act not in {"new question", "restore the database"}:
         tab = tabs[0]
+        if act == "delete a column" and "Count" not in desk.table(tab.title)[0]:
+            return set()
         lost = set(desk.ids(tab.title)[:1]) if act == "delete row" else set()
-        if act != "delete row" or lost:
+        if act == "delete a column":
+            at = desk.table(tab.title)[0].index("Count")
+            place = {"sheetId": tab.id, "dimension": "COLUMNS", "startIndex": at, "endIndex": at + 1}
+            desk.edit({"deleteDimension": {"range": place}})
+        elif act != "delete row" or lost:
             desk.edit(request_for(act, tab.id))
-        if act in {"insert column", "move column"}:
-            desk.clock.advance(61)  # what moves within the minute that we trust our look lands where it was
+        desk.clock.advance(2)  # what is changed in the very second of a look is met as it was
         return lost
     return set()
 
@@ -414,6 +459,9 @@ def request_for(act: str, tab: int) -> dict[str, Any]:
         "sort": {"sortRange": {"range": {"sheetId": tab, "startRowIndex": 1}, "sortSpecs": [{"dimensionIndex": 2}]}},
         "delete row": {"deleteDimension": {"range": rows}},
         "insert row": {"insertDimension": {"range": rows}},
+        "filter": {
+            "setBasicFilter": {"filter": {"range": {"sheetId": tab}, "criteria": {"2": {"hiddenValues": ["Ada 1"]}}}}
+        },
         "rename": {"updateSheetProperties": {"properties": {"sheetId": tab, "title": "Renamed"}, "fields": "title"}},
     }
     return requests[act]
