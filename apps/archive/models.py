@@ -32,17 +32,48 @@ class Submission(models.Model):
 
 
 class Tombstone(models.Model):
-    """An erased submission: whatever is read again or restored, it never comes back."""
+    """An erased submission: whatever is read again or restored, it never comes back.
+
+    journaled_at: it stands outside the database too. finished_at: nothing is left anywhere that could still be cleared.
+    """
 
     form_id = models.UUIDField()
     submission_id = models.UUIDField()
     created_at = models.DateTimeField(auto_now_add=True)
+    journaled_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["form_id", "submission_id"], name="archive_tombstone_once")]
+        indexes = [
+            models.Index(fields=["id"], name="archive_tombstone_unwritten", condition=models.Q(journaled_at=None)),
+            models.Index(fields=["id"], name="archive_tombstone_open", condition=models.Q(finished_at=None)),
+        ]
 
     def __str__(self) -> str:
         return str(self.submission_id)
+
+
+class FormTombstone(models.Model):
+    """A deleted form: one row instead of a million keeps all of its submissions from coming back.
+
+    submissions: how many the archive held then. erased: how many of them are gone by now. The times as a Tombstone's.
+    """
+
+    form_id = models.UUIDField(primary_key=True)
+    submissions = models.BigIntegerField(default=0)
+    erased = models.BigIntegerField(default=0)
+    created_at = models.DateTimeField(auto_now_add=True)
+    journaled_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["created_at"], name="archive_formtombstone_open", condition=models.Q(finished_at=None))
+        ]
+
+    def __str__(self) -> str:
+        return str(self.form_id)
 
 
 class UnreadRecord(models.Model):
@@ -109,7 +140,7 @@ class StreamOffset(models.Model):
 
 
 class FormCounter(models.Model):
-    """How many submissions of a form the archive took in, so that nobody has to count them."""
+    """How many submissions of a form the archive holds, so that nobody has to count them."""
 
     form_id = models.UUIDField(primary_key=True)
     count = models.BigIntegerField(default=0)

@@ -9,9 +9,9 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
-from apps.archive.models import FormCounter, StreamOffset, Submission
+from apps.archive.models import FormCounter, StreamOffset, Submission, Tombstone
 from formhub.core.position import position
 from formhub.core.stream.base import partition_of
 
@@ -38,21 +38,32 @@ class Stored:
 
 
 def get(form_id: UUID, submission_id: UUID) -> Stored | None:
-    rows = Submission.objects.filter(form_id=form_id, id=submission_id)
+    rows = _kept(form_id).filter(id=submission_id)
     return next(_stored(rows), None)
 
 
 def by_ids(form_id: UUID, ids: Sequence[UUID]) -> list[Stored]:
     """In any order; what is not there is left out."""
-    return list(_stored(Submission.objects.filter(form_id=form_id, id__in=list(ids))))
+    return list(_stored(_kept(form_id).filter(id__in=list(ids))))
 
 
 def after(form_id: UUID, position: int, below: int | None, limit: int) -> list[Stored]:
     """Up to `limit` rows with position > `position` (and < `below`), in order of the log: one index range."""
-    rows = Submission.objects.filter(form_id=form_id, position__gt=position)
+    rows = _kept(form_id).filter(position__gt=position)
     if below is not None:
         rows = rows.filter(position__lt=below)
     return list(_stored(rows.order_by("position")[:limit]))
+
+
+def places(form_id: UUID, position: int, below: int, limit: int) -> list[tuple[int, UUID]]:
+    """Position and id of up to `limit` rows with position > `position` and < `below`, in order; no answers are read."""
+    rows = Submission.objects.filter(form_id=form_id, position__gt=position, position__lt=below)
+    return list(rows.order_by("position").values_list("position", "id")[:limit])
+
+
+def positions(form_id: UUID, ids: Sequence[UUID]) -> dict[UUID, int]:
+    """By id; what is not there is left out, and no answers are read."""
+    return dict(Submission.objects.filter(form_id=form_id, id__in=list(ids)).values_list("id", "position"))
 
 
 @contextmanager
@@ -61,7 +72,7 @@ def page(form_id: UUID, *, beyond: int | None, limit: int, newest_first: bool) -
 
     They are fetched a few at a time, as they are read: answers may be large, and a reader who has enough may stop.
     """
-    rows = Submission.objects.filter(form_id=form_id)
+    rows = _kept(form_id)
     if beyond is not None:
         rows = rows.filter(position__lt=beyond) if newest_first else rows.filter(position__gt=beyond)
     rows = rows.order_by("-position" if newest_first else "position")[:limit]
@@ -103,9 +114,27 @@ def consumed_below(group: str, form_id: UUID) -> int:
     return position(*row) if row else 0
 
 
+def log_end(form_id: UUID) -> int:
+    """The position that the form's next submission will have at least, also while a group reads again."""
+    last = Submission.objects.filter(form_id=form_id).order_by("-position").values_list("position", flat=True).first()
+    return max(archived_below(form_id), 0 if last is None else last + 1)
+
+
+def position_at(form_id: UUID, moment: datetime) -> int | None:
+    """The position of the form's first submission accepted at or after a moment; None if there is none."""
+    rows = Submission.objects.filter(form_id=form_id, accepted_at__gte=moment).order_by("position")
+    return rows.values_list("position", flat=True).first()
+
+
 def count(form_id: UUID) -> int:
-    """How many submissions of the form were archived."""
+    """How many submissions of the form the archive holds."""
     return FormCounter.objects.filter(form_id=form_id).values_list("count", flat=True).first() or 0
+
+
+def _kept(form_id: UUID) -> QuerySet[Submission]:
+    """Without what was erased: for a moment, or in a database that was restored, its row may stand here again."""
+    erased = Tombstone.objects.filter(form_id=form_id, submission_id=OuterRef("id"))
+    return Submission.objects.filter(~Exists(erased), form_id=form_id)
 
 
 def _stored(rows: QuerySet[Submission], chunk: int | None = None) -> Iterator[Stored]:

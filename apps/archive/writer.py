@@ -12,7 +12,7 @@ from uuid import UUID
 import orjson
 from django.db import DataError, IntegrityError, connection, transaction
 
-from apps.archive import offsets
+from apps.archive import erasing, offsets
 from apps.archive.models import UnreadRecord
 
 GROUP = "archive"
@@ -34,7 +34,7 @@ WITH fresh AS (
     FROM archive_incoming i
     WHERE NOT EXISTS (
         SELECT 1 FROM archive_tombstone t WHERE t.form_id = i.form_id AND t.submission_id = i.id
-    )
+    ) AND NOT EXISTS (SELECT 1 FROM archive_formtombstone t WHERE t.form_id = i.form_id)
     ORDER BY position
     ON CONFLICT (form_id, id) DO NOTHING
     RETURNING form_id, accepted_at
@@ -106,7 +106,9 @@ def write(rows: Sequence[Row]) -> Written:
 
 
 def keep_unread(records: Sequence[Unread]) -> None:
-    """Keep records aside, once each however often they are met."""
+    """Keep records aside, once each however often they are met; none of what was erased."""
+    names = [_name(record) for record in records]
+    gone = erasing.buried({name for name in names if name is not None})
     UnreadRecord.objects.bulk_create(
         [
             UnreadRecord(
@@ -120,7 +122,8 @@ def keep_unread(records: Sequence[Unread]) -> None:
                 code=record.code,
                 reason=record.reason[:500],
             )
-            for record in records
+            for record, name in zip(records, names, strict=True)
+            if name not in gone
         ],
         ignore_conflicts=True,
     )
@@ -129,6 +132,14 @@ def keep_unread(records: Sequence[Unread]) -> None:
 def advance(topic_id: str, spans: Mapping[int, tuple[int, int]]) -> None:
     """Raises offsets.OffsetMovedError."""
     offsets.advance(GROUP, topic_id, spans)
+
+
+def _name(record: Unread) -> tuple[UUID, UUID] | None:
+    """Form and submission, as far as a record that cannot be read says so."""
+    try:
+        return UUID((record.key or b"").decode()), UUID(dict(record.headers).get("id", b"").decode())
+    except ValueError:
+        return None
 
 
 def _insert(rows: Sequence[Row]) -> int:

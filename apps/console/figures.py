@@ -7,19 +7,22 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.db import Error, close_old_connections, connection, transaction
-from django.db.models import Count, Exists, F, Min, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, F, Min, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from apps.archive import queries as archive
 from apps.archive.models import UnreadRecord
-from apps.sinks.models import UNFINISHED, Batch, Binding, BindingState, Destination, Parked
+from apps.intake import outbox
+from apps.intake.outbox import State
+from apps.sinks.models import UNFINISHED, Batch, Binding, BindingState, Destination, Parked, Walk
 from formhub.core import metrics
 from formhub.core.exposition import gauge
 
@@ -32,7 +35,10 @@ FRESH_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """By kind; `actions` by kind and state. waiting: seconds since the oldest undelivered submission was archived."""
+    """By kind; `actions` by kind and state. waiting: seconds since the oldest undelivered submission was archived.
+
+    missing: submissions that the reconciler found and that are in no delivery yet. outbox: what is not in the log yet.
+    """
 
     actions: Mapping[tuple[str, str], int]
     behind: Mapping[str, int]
@@ -40,6 +46,8 @@ class Figures:
     parked: Mapping[str, int]
     waiting: Mapping[str, float]
     unread: int
+    missing: Mapping[str, int] = field(default_factory=dict)
+    outbox: State = State(0, 0, None, 0)  # noqa: RUF009 - it is frozen
 
     def in_state(self, state: BindingState) -> int:
         return sum(count for (_, held), count in self.actions.items() if held == state)
@@ -58,6 +66,8 @@ def read() -> Figures:
             parked=_parked(),
             waiting=_waiting(timezone.now()),
             unread=UnreadRecord.objects.all()[:COUNTED_MAX].count(),
+            missing=_missing(),
+            outbox=outbox.state(),
         )
 
 
@@ -73,6 +83,11 @@ def _parked() -> dict[str, int]:
     for binding, count in by_binding.items():
         counts[kinds.get(binding, "")] += count
     return dict(counts)
+
+
+def _missing() -> dict[str, int]:
+    fills = Walk.objects.filter(purpose=Walk.Purpose.FILL, missing__gt=0).exclude(state=Walk.State.DONE)
+    return dict(fills.order_by().values_list("binding__kind").annotate(count=Sum("missing")))
 
 
 def _waiting(now: datetime) -> dict[str, float]:
@@ -101,6 +116,25 @@ def _undecided() -> Iterator[tuple[str, datetime]]:
                 yield kind, at
 
 
+def used(state: State) -> float:
+    """The share of the outbox's bounds that is used, of rows or of bytes, whichever is more."""
+    rows, size = state.rows / settings.OUTBOX_ROWS_MAX, state.bytes / settings.OUTBOX_BYTES_MAX
+    return float(max(rows, size))
+
+
+def age(state: State) -> float:
+    """Since the oldest submission in the outbox was accepted, in seconds; 0 when none waits."""
+    return max(0.0, (timezone.now() - state.oldest).total_seconds()) if state.oldest else 0.0
+
+
+def _of_outbox(state: State) -> Iterator[Metric]:
+    yield gauge(metrics.OUTBOX_ROWS, {(): state.rows})
+    yield gauge(metrics.OUTBOX_BYTES, {(): state.bytes})
+    yield gauge(metrics.OUTBOX_USED, {(): used(state)})
+    yield gauge(metrics.OUTBOX_OLDEST, {(): age(state)})
+    yield gauge(metrics.OUTBOX_REFUSED, {(): state.refused})
+
+
 class Deliveries(Collector):
     """For scrapes. The database is asked at most every FRESH_SECONDS, however many ask."""
 
@@ -117,11 +151,13 @@ class Deliveries(Collector):
             return
         yield gauge(metrics.ACTIONS, figures.actions)
         yield gauge(metrics.UNREAD_NOW, {(): figures.unread})
+        yield from _of_outbox(figures.outbox)
         for defined, values in (
             (metrics.ACTIONS_BEHIND, figures.behind),
             (metrics.FAILING, figures.failing),
             (metrics.PARKED_NOW, figures.parked),
             (metrics.OLDEST_WAITING, figures.waiting),
+            (metrics.GAP, figures.missing),
         ):
             # A kind of which there are actions is told with 0 too, or an alert would miss its end.
             yield gauge(defined, {(kind,): values.get(kind, 0) for kind, _ in figures.actions})

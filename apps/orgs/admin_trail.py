@@ -24,6 +24,7 @@ ACTIONS = {
     "added": gettext_lazy("added"),
     "changed": gettext_lazy("changed"),
     "deleted": gettext_lazy("deleted"),
+    "erased": gettext_lazy("erased"),
     "published": gettext_lazy("published"),
     "imported": gettext_lazy("imported"),
     "restored": gettext_lazy("restored"),
@@ -38,7 +39,7 @@ ACTIONS = {
 }
 KINDS = (
     "forms.form", "forms.field", "sinks.binding", "orgs.organization", "orgs.membership", "orgs.invitation",
-    "orgs.apikey",
+    "orgs.apikey", "archive.submission",
 )  # fmt: skip
 
 
@@ -107,7 +108,9 @@ class AuditEntryAdmin(OrgScopedAdmin):
             address = reverse(f"admin:{obj.object_type.replace('.', '_')}_change", args=[obj.object_id])
         except NoReverseMatch:
             return label
-        return label if obj.action == "deleted" else format_html('<a class="fh-link" href="{}">{}</a>', address, label)
+        if obj.action in ("deleted", "erased"):
+            return label
+        return format_html('<a class="fh-link" href="{}">{}</a>', address, label)
 
     @admin.display(description=gettext_lazy("changes"))
     def shown(self, obj: AuditEntry) -> Any:

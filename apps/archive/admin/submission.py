@@ -22,6 +22,7 @@ from apps.archive import queries, readable
 from apps.archive.admin.lists import DeepList
 from apps.archive.models import FormCounter, Submission
 from apps.orgs import access
+from apps.orgs.access import Right
 from apps.orgs.admin_base import OrgScopedAdmin
 from formhub.core.layout import Column
 
@@ -127,6 +128,7 @@ class SubmissionAdmin(OrgScopedAdmin):
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         submission = kwargs["obj"]
+        context["may_erase"] = self.permitted(request, Right.EDIT, submission)
         context["answers"] = readable.answers(submission.form_id, submission.answers)
         return super().render_change_form(request, context, *args, **kwargs)
 

@@ -1,4 +1,4 @@
-"""What reads of stored answers share: who may read, what may be asked, and that nobody keeps a copy on the way."""
+"""What views of stored answers share: who may read, what may be asked, and that nobody keeps a copy on the way."""
 
 from typing import Any, NoReturn
 
@@ -20,6 +20,7 @@ from formhub.core.problem import Problem
 
 READS = ("GET", "HEAD")
 RETRY_SECONDS = 2
+_DOES = {Right.VIEW: "read", Right.EDIT: "manage"}
 
 
 class OrjsonRenderer(BaseRenderer):
@@ -34,16 +35,20 @@ class OrjsonRenderer(BaseRenderer):
 
 
 class ReadingView(APIView):
-    """For an API key with the right to read, or a member who is signed in. Only reads pass through what is said here.
+    """For an API key with the right to read, or a member who is signed in. It is about reads, and erasing.
 
-    So a view may add these reads to an address whose other methods have rules of their own.
+    So a view may add these to an address whose other methods have rules of their own.
     """
 
     authentication_classes = (ApiKeyAuthentication, SessionAuthentication)
     permission_classes = (HasRight,)
     throttle_classes = (ManageThrottle,)
     renderer_classes = (OrjsonRenderer,)
-    right = Right.VIEW
+
+    @property
+    def right(self) -> Right:
+        """What the caller's key must allow."""
+        return Right.EDIT if self.request.method == "DELETE" else Right.VIEW
 
     def readable(self, request: Request, name: str) -> PublishedForm:
         """Raises Problem 404, for a form of others as for none."""
@@ -54,22 +59,23 @@ class ReadingView(APIView):
 
     def permission_denied(self, request: Request, message: str | None = None, code: str | None = None) -> NoReturn:
         if access.actor(request).key is None:
-            raise NotAuthenticated("Send an API key with the right to read, or sign in.")
-        raise Problem(403, "key_not_allowed", "This API key has no right to read. Use one that has it.")
+            raise NotAuthenticated(f"Send an API key with the right to {_DOES[self.right]}, or sign in.")
+        does = _DOES[self.right]
+        raise Problem(403, "key_not_allowed", f"This API key has no right to {does}. Use one that has it.")
 
     def handle_exception(self, exc: Exception) -> Any:
-        if self.request.method in READS and isinstance(exc, OperationalError | InterfaceError):
+        if self.request.method in (*READS, "DELETE") and isinstance(exc, OperationalError | InterfaceError):
             exc = Problem(
                 503,
                 "not_available",
-                "The archive cannot be read just now. Ask again in a moment.",
+                "The archive does not answer just now. Ask again in a moment.",
                 headers={"Retry-After": str(RETRY_SECONDS)},
             )
         return super().handle_exception(exc)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         finished = super().finalize_response(request, response, *args, **kwargs)
-        if request.method in READS:
+        if request.method in (*READS, "DELETE"):
             finished["Cache-Control"] = "no-store"  # answers are personal data
             for name, value in getattr(self, "rate", {}).items():
                 finished[name] = value

@@ -151,6 +151,25 @@ def document_one(view: View) -> View:
     return decorate(view)
 
 
+def document_erase(view: View) -> View:
+    refused = {403: "The API key has no right to manage, or your role does not allow it."}
+    refusals = _REFUSALS | _UNKNOWN_ID | _PARAMETERS | refused
+    decorate: Callable[[View], View] = extend_schema(
+        operation_id="erase_submission",
+        summary="Erase a submission",
+        description=(
+            "For good: its answers leave the archive, the failed submissions and whatever waits to be delivered, and "
+            "no replay and no restored backup brings them back. That it was there and where it was delivered stays "
+            "known by its id alone. **What was delivered is not reached**: a row in a Google Sheet, a mail or a "
+            "webhook's copy is yours to delete. The log forgets within its retention, by default seven days. Erasing "
+            "again is answered in the same way."
+        ),
+        parameters=[_FORM],
+        responses={204: OpenApiResponse(description="It is erased."), **_problems(refusals)},
+    )
+    return decorate(view)
+
+
 def document_submit_without_rights(view: ViewClass) -> ViewClass:
     """Submitting needs no right, unless the form asks for a key, though reading at the same address does."""
     security: list[Any] = [{}, {"apiKey": []}]
@@ -159,10 +178,13 @@ def document_submit_without_rights(view: ViewClass) -> ViewClass:
 
 
 def _responses(schema: dict[str, Any], text: str, more: dict[int, str]) -> dict[Any, Any]:
-    refusals = dict(sorted((_REFUSALS | more).items()))
+    return {(200, "application/json"): OpenApiResponse(schema, text), **_problems(_REFUSALS | more)}
+
+
+def _problems(refusals: dict[int, str]) -> dict[Any, Any]:
     return {
-        (200, "application/json"): OpenApiResponse(schema, text),
-        **{(status, "application/problem+json"): OpenApiResponse(PROBLEM, words) for status, words in refusals.items()},
+        (status, "application/problem+json"): OpenApiResponse(PROBLEM, words)
+        for status, words in sorted(refusals.items())
     }
 
 

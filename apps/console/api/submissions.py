@@ -1,4 +1,4 @@
-"""Submissions over HTTP: the list of a form, and one with where it stands at each action."""
+"""Submissions over HTTP: the list of a form, one with where it stands at each action, and erasing one."""
 
 import json
 from collections.abc import Mapping
@@ -16,13 +16,16 @@ from rest_framework.response import Response
 
 from apps.archive import queries
 from apps.archive.queries import Stored
+from apps.console import erasing
 from apps.console.api import cursors
 from apps.console.api.base import ReadingView
 from apps.console.api.cursors import NEWEST, ORDERS, Cursor, NoCursorError
-from apps.console.api.openapi import document_list, document_one, document_submit_without_rights
+from apps.console.api.openapi import document_erase, document_list, document_one, document_submit_without_rights
 from apps.console.reading import standing
 from apps.forms.published import PublishedForm
 from apps.intake.api.submit import SubmitView
+from apps.orgs import access
+from apps.orgs.access import Right
 from apps.orgs.api.query import check_names, refuse, wrong
 from apps.sinks.queries import State
 from formhub.core.problem import Problem
@@ -75,14 +78,35 @@ class SubmissionView(ReadingView):
         refuse(check_names(request.query_params))
         stored = queries.get(found.id, id)
         if stored is None:
-            raise Problem(
-                404,
-                "not_found",
-                "No submission with this id is in the archive. One that was accepted a moment ago may not have been "
-                "archived yet: ask again in a few seconds.",
-            )
+            raise _unknown()
         body = _body(stored, found) | {"actions": [_action(state) for state in standing(stored)]}
         return Response(orjson.Fragment(_json(body)))
+
+    @document_erase
+    def delete(self, request: Request, form: str, id: UUID) -> Response:
+        """Erased once more it is answered as it was at first: the first answer may have been lost."""
+        found = self.readable(request, form)
+        refuse(check_names(request.query_params))
+        who = access.actor(request)
+        if not access.allowed(who, found.organization, Right.EDIT):
+            raise Problem(
+                403,
+                "not_allowed",
+                "Your role in this organization does not allow you to erase: it takes an editor, an admin or an owner.",
+            )
+        if queries.get(found.id, id) is None and not erasing.erased_before(found.id, id):
+            raise _unknown()
+        erasing.erase(who, found.organization, found.id, [id])
+        return Response(status=204)
+
+
+def _unknown() -> Problem:
+    return Problem(
+        404,
+        "not_found",
+        "No submission with this id is in the archive. One that was accepted a moment ago may not have been "
+        "archived yet: ask again in a few seconds.",
+    )
 
 
 def _asked(params: QueryDict, form: PublishedForm) -> Asked:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator, Sequence
 
-from apps.console.doctor import buffers, database, installation, log, machine, work
+from apps.console.doctor import buffers, database, erasures, installation, log, machine, work
 from apps.console.doctor.verdict import AWAY, Check, Finding, Level, Section, bad
 
 logger = logging.getLogger(__name__)
@@ -14,6 +14,7 @@ SECTIONS: Sequence[Callable[[], Section]] = (
     buffers.cache_section,
     log.section,
     work.section,
+    erasures.section,
     machine.section,
 )
 

@@ -1,7 +1,5 @@
 """The processes and what they do: signs of life, lag, queues, actions and their plug-ins."""
 
-from pathlib import Path
-
 from celery import Celery
 from django.conf import settings
 from kombu.exceptions import OperationalError
@@ -9,7 +7,7 @@ from kombu.exceptions import OperationalError
 from apps.console import figures, parts, readers
 from apps.console.doctor.verdict import Section, Verdict, bad, good, warn, worst
 from apps.console.words import duration
-from apps.sinks.builtin.google_sheets.config import KeyUnusableError, parse_key
+from apps.sinks.builtin.google_sheets.config import KeyUnusableError, key_files, parse_key
 from apps.sinks.models import Binding, BindingState
 from apps.sinks.registry import registry
 from formhub.core.stream import cluster
@@ -87,6 +85,7 @@ def queues() -> Verdict:
     """Whether somebody takes from the queue of each kind, by the name that workers.tasks gives it."""
     wanted = {"celery", *(f"flush.{name}" for name in registry.names())}
     app = Celery(broker=settings.CELERY_BROKER_URL, set_as_current=False)
+    app.conf.broker_transport_options = settings.CELERY_BROKER_TRANSPORT_OPTIONS
     try:
         answers = app.control.inspect(timeout=CELERY_SECONDS).active_queues() or {}
     except OperationalError:
@@ -105,16 +104,20 @@ def plugins() -> Verdict:
 
 
 def service_account() -> Verdict:
-    path = settings.SHEETS_SERVICE_ACCOUNT_FILE
-    if not path:
+    if not settings.SHEETS_SERVICE_ACCOUNT_FILE:
         return good("none of the installation's own; each action brings its key")
-    remedy = "Set SHEETS_SERVICE_ACCOUNT_FILE to the key file as Google gave it, readable for this user."
-    try:
-        return good(parse_key(Path(path).read_text()).email)
-    except OSError as error:
-        return bad(f"{path} cannot be read ({error.strerror})", remedy)
-    except KeyUnusableError as error:
-        return bad(str(error), remedy)
+    remedy = "Set SHEETS_SERVICE_ACCOUNT_FILE to the key files as Google gave them, readable for this user."
+    found = []
+    for path in key_files():
+        try:
+            found.append(parse_key(path.read_text()))
+        except OSError as error:
+            return bad(f"{path} cannot be read ({error.strerror})", remedy)
+        except KeyUnusableError as error:
+            return bad(f"{path}: {error}", remedy)
+    if len({account.project for account in found}) > 1:
+        return bad("the accounts are of several Cloud projects", "Use accounts of one project: others are left out.")
+    return good(", ".join(account.email for account in found)) if found else bad("no key file is there", remedy)
 
 
 def actions() -> Verdict:

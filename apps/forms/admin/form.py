@@ -7,9 +7,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
-from apps.forms import definition, fields
+from apps.forms import definition, fields, submissions
 from apps.forms.admin import panel
 from apps.forms.admin.model_forms import FieldForm, FieldFormSet, FormForm, settings_help
 from apps.forms.models import Field, Form
@@ -147,6 +147,27 @@ class FormAdmin(OrgScopedAdmin):
 
     def _page_of(self, obj: Form) -> HttpResponseRedirect:
         return HttpResponseRedirect(reverse("admin:forms_form_change", args=[obj.pk]))
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """With what goes for good: nothing else on the page would say so."""
+        shown, counts, refused, protected = super().get_deleted_objects(objs, request)
+        held = {obj: submissions.count(obj.pk) for obj in objs}
+        shown = [self._with_submissions(obj, count) for obj, count in held.items()]
+        if total := sum(held.values()):
+            counts = {**counts, _("submissions, erased for good"): total}
+        return shown, counts, refused, protected
+
+    def _with_submissions(self, obj: Form, count: int) -> str:
+        if not count:
+            return str(obj)
+        words = ngettext(
+            "%(form)s: %(count)d submission is erased with it, for good. What was delivered, such as a row in a "
+            "Google Sheet, stays where it is.",
+            "%(form)s: %(count)d submissions are erased with it, for good. What was delivered, such as rows in a "
+            "Google Sheet, stays where it is.",
+            count,
+        )
+        return words % {"form": obj, "count": count}
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         obj = kwargs.get("obj")

@@ -1,13 +1,13 @@
 """Forms: list, make, get, change, delete."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import IntegrityError, transaction
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.forms import rules
+from apps.forms import rules, submissions
 from apps.forms.api import openapi
 from apps.forms.api.base import FormPartView
 from apps.forms.api.serializers import FormSerializer, NewFormSerializer
@@ -62,6 +62,8 @@ class FormsView(ManageView):
 
 
 class FormView(FormPartView):
+    changes_with: ClassVar[Mapping[str, tuple[str, ...]]] = {"DELETE": ("submissions",)}
+
     @openapi.read_form
     def get(self, request: Request, form: str) -> Response:
         return Response(FormSerializer(self.form(form)).data)
@@ -86,7 +88,15 @@ class FormView(FormPartView):
         if found.live_id is not None and not found.closed:
             # What the admin asks for on a page of its own: nobody deletes a form that still takes answers.
             raise Problem(409, "form_open", "The form still takes answers: close it first, by closed_at.")
-        self.audit(found.organization_id, "deleted", found)
+        held = submissions.count(found.pk)
+        if held and request.query_params.get("submissions") != "erase":
+            raise Problem(
+                409,
+                "form_has_submissions",
+                f"The form's submissions ({held}) are erased with it, for good. If that is meant, say so: "
+                "?submissions=erase",
+            )
+        self.audit(found.organization_id, "deleted", found, {"submissions": [held, 0]} if held else None)
         found.delete()
         return Response(status=204)
 

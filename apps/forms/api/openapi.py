@@ -142,11 +142,22 @@ delete_form: Decorator[Any] = operation(
     "delete_form",
     "Delete a form",
     tag=FORMS,
-    description="With its draft, its versions and its actions. Only a form that takes no answers: close it first.",
-    parameters=[NAME],
+    description=(
+        "With its draft, its versions and its actions, and **all of its submissions: they are erased for good**, "
+        "within minutes. What was delivered is not reached. Only a form that takes no answers: close it first."
+    ),
+    parameters=[
+        NAME,
+        OpenApiParameter(
+            "submissions",
+            OpenApiTypes.STR,
+            enum=["erase"],
+            description="Needed if the form has submissions: they are erased with it.",
+        ),
+    ],
     status=204,
     answered="The form is gone.",
-    conflict="The form still takes answers.",
+    conflict="The form still takes answers, or has submissions of which nothing was said.",
 )
 list_fields: Decorator[Any] = operation(
     "list_fields",

@@ -65,7 +65,8 @@ class MayAsk(BasePermission):
 class ManageView(APIView):
     """rights: what a method needs, by default VIEW to read and EDIT to change. for_bound_keys: whether a key that is
     bound to one form may come here; such a view narrows what it shows to that form. shown_once: members of an answer
-    that are never stored. parameters: what may stand behind the question mark of a GET (a list of pages adds its own).
+    that are never stored. parameters: what may stand behind the question mark of a GET (a list of pages adds its own);
+    changes_with: of other methods.
     """
 
     authentication_classes = (ApiKeyAuthentication, SessionAuthentication)
@@ -79,6 +80,7 @@ class ManageView(APIView):
     for_bound_keys: ClassVar[bool] = False
     shown_once: ClassVar[tuple[str, ...]] = ()
     parameters: ClassVar[tuple[str, ...] | None] = ()
+    changes_with: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     rate: Mapping[str, str] = {}
 
     @property
@@ -159,7 +161,7 @@ class ManageView(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         if request.method not in READS:
-            query.refuse(query.check_names(request.query_params))
+            query.refuse(query.check_names(request.query_params, self.changes_with.get(str(request.method), ())))
         elif self.parameters is not None:
             query.refuse(query.check_names(request.query_params, self.parameters))
 
