@@ -25,6 +25,7 @@ urlpatterns = [
     path("livez", health.livez),
     path("readyz", health.readyz),
     path("submissions/<str:form>/<uuid:id>/", pages.submission, name="submission"),
+    path("submissions/<str:form>/<uuid:id>/erase/", pages.erase, name="erase-submission"),
     path("status/", StatusView.as_view(), name="status"),
     path("metrics", health.metrics, name="metrics"),
 ]

@@ -171,7 +171,7 @@ def _action(world: World) -> None:
         last_error=MARK,
     )
     BatchItem.objects.create(binding=binding, submission_id=world.names["submission"], batch=batch, position=1)
-    Parked.objects.create(
+    failed = Parked.objects.create(
         organization_id=world.organization.pk,
         binding=binding,
         form_id=form.pk,
@@ -180,7 +180,7 @@ def _action(world: World) -> None:
         code="too_long",
         message=MARK,
     )
-    world.names |= {"action": binding.pk, "delivery": str(batch.pk)}
+    world.names |= {"action": binding.pk, "delivery": str(batch.pk), "failed": failed.pk}
 
 
 def _keys(world: World) -> None:

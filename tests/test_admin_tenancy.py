@@ -408,5 +408,5 @@ class TestMembers:
 
         for name, roles in door.case.actions.items():
             before = everything()
-            client.post(door.list_of(theirs), {"action": name, "_selected_action": [row.pk]})
+            client.post(door.list_of(theirs), {"action": name, "_selected_action": [row.pk], "post": "yes"})
             assert (everything() != before) is may(who, roles), name

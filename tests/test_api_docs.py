@@ -89,7 +89,7 @@ def check_one_of(said: Any, told: list[Any], known: dict[str, Any], path: str) -
 def test_every_example_of_the_page_is_answered_as_it_says(
     gate: MemoryStore, committer: Committer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("apps.sinks.builtin.google_sheets.config.own_account", an_account)
+    monkeypatch.setattr("apps.sinks.builtin.google_sheets.config.own_accounts", lambda: (an_account(),))
     monkeypatch.setattr("apps.sinks.trial.test", lambda binding: an_outcome())
     published.clear()
     keys.clear_cache()

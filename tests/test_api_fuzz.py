@@ -76,7 +76,7 @@ def _one_connection() -> Iterator[None]:
 
 @pytest.fixture
 def world(submit: None, _one_connection: None, monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.setattr("apps.sinks.builtin.google_sheets.config.own_account", an_account)
+    monkeypatch.setattr("apps.sinks.builtin.google_sheets.config.own_accounts", lambda: (an_account(),))
     monkeypatch.setattr("apps.sinks.trial.test", lambda binding: an_outcome())
     monkeypatch.setattr(settings, "MANAGE_PER_KEY", "1000000/minute")
     monkeypatch.setattr(settings, "INTAKE_PER_KEY", "1000000/minute")

@@ -37,6 +37,7 @@ RIGHTS: Mapping[str, tuple[Any, ...]] = {
     "anybody":    ("ok", "ok", "ok", "ok",  "ok",  "ok",  "ok",  "ok",  "ok",  "ok",  "ok",  "ok",  "ok"),
     "view":       ("ok", "ok", "ok", "ok",  404,   403,   401,   403,   "ok",  "ok",  404,   401,   401),
     "read":       ("ok", "ok", "ok", "ok",  404,   404,   401,   403,   "ok",  "ok",  404,   401,   401),
+    "erase":      ("ok", "ok", "ok", 403,   404,   404,   401,   403,   403,   "ok",  404,   401,   401),
     "edit":       ("ok", "ok", "ok", 403,   404,   403,   401,   403,   403,   "ok",  404,   401,   401),
     "list":       ("ok", "ok", "ok", "ok",  "own", 403,   401,   403,   "ok",  "ok",  "own", 401,   401),
     "make":       ("ok", "ok", "ok", 403,   404,   403,   401,   403,   403,   "ok",  403,   401,   401),
@@ -87,7 +88,7 @@ TABLE: Mapping[str, Mapping[str, Row]] = {
     # Submissions
     "forms/{form}/submissions": get("read") | {"POST": Row("submit", {"name": "Ada"})},
     "forms/{form}/submissions/batch": {"POST": Row("submit", [{"name": "Ada"}])},
-    "forms/{form}/submissions/{submission}": get("read"),
+    "forms/{form}/submissions/{submission}": get("read") | {"DELETE": Row("erase")},
     # Actions and deliveries
     "sinks": get("look up"),
     "forms/{form}/actions": get("view")
@@ -98,8 +99,14 @@ TABLE: Mapping[str, Mapping[str, Row]] = {
     "forms/{form}/actions/{action}/off": {"POST": Row("edit")},
     "forms/{form}/actions/{action}/on": {"POST": Row("edit")},
     "forms/{form}/actions/{action}/test": {"POST": Row("edit")},
+    "forms/{form}/actions/{action}/backlog": get("view"),
+    "forms/{form}/actions/{action}/replay": {"POST": Row("edit", {"code": "too_long"})},
+    "forms/{form}/actions/{action}/backfill": get("view")
+    | {"POST": Row("edit", {}), "PATCH": Row("edit", {"paused": True})},
     "deliveries": get("list"),
     "deliveries/failed": get("list"),
+    "deliveries/failed/replay": {"POST": Row("edit", {"action": "{action}"})},
+    "deliveries/failed/{failed}/replay": {"POST": Row("edit")},
     "deliveries/{delivery}": get("view"),
     # Organizations
     "organizations": get("own") | {"POST": Row("operate", {"name": "New", "slug": "new"})},
@@ -146,7 +153,7 @@ def resolved(world: World) -> dict[str, dict[str, Row]]:
 
 @pytest.fixture
 def world(gate: MemoryStore, committer: Committer, monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.setattr("apps.sinks.builtin.google_sheets.config.own_account", an_account)
+    monkeypatch.setattr("apps.sinks.builtin.google_sheets.config.own_accounts", lambda: (an_account(),))
     monkeypatch.setattr("apps.sinks.trial.test", lambda binding: an_outcome())
     monkeypatch.setattr(settings, "INTAKE_PER_ADDRESS_AND_FORM", "1000/minute")
     return a_world()

@@ -24,7 +24,8 @@ from rest_framework import exceptions
 
 from apps.archive.models import UnreadRecord
 from apps.intake import attempt
-from apps.intake.tests.conftest import Forms, client, committer, forms, gate, topic
+from apps.intake.tests.conftest import Forms, client, committer, forms, gate, outbox, topic
+from apps.intake.tests.outboxes import MemoryStore
 from apps.orgs import keys
 from apps.sinks.contract import AmbiguousError, ConfigurationError, PermanentError, RetryableError
 from apps.sinks.tests.kinds import Shelf, raising
@@ -37,7 +38,7 @@ from workers.consumer import Consumer, ConsumerFailedError, Taken
 from workers.tests.conftest import Cast, cast
 from workers.tests.log import an_envelope, publish, publish_raw
 
-__all__ = ["cast", "client", "committer", "forms", "gate", "topic"]
+__all__ = ["cast", "client", "committer", "forms", "gate", "outbox", "topic"]
 URL = "/api/v1/forms/k7m2qhx4w9tc/submissions"
 logger = logging.getLogger("apps.canary")
 
@@ -109,8 +110,8 @@ class TestSubmitting:
         assert answer.status_code == 500
         assert NEEDLE not in answer.content.decode()
 
-    def test_a_broker_that_is_away(self, client: Client, topic: MemoryTopic) -> None:
-        topic.broken = True
+    def test_both_doors_away(self, client: Client, topic: MemoryTopic, outbox: MemoryStore) -> None:
+        topic.broken = outbox.broken = True
 
         assert client.post(URL, orjson.dumps({"name": ANSWER}), content_type="application/json").status_code == 503
 

@@ -8,7 +8,7 @@ from apps.archive import writer
 from apps.archive.writer import Row, Unread
 from formhub.core.metrics import ARCHIVE_SECONDS, ARCHIVED, UNREAD
 from formhub.core.stream.base import Record
-from workers.consumer import Decoded, Taken
+from workers.consumer import Decoded, Lost, Taken
 
 # Of the last so many records this share may be unreadable before the loop stops: then something is wrong with the
 # writer of the log, and a person should look before the whole topic is put aside.
@@ -29,6 +29,13 @@ class ArchiveHandler:
 
     def blocked(self) -> bool:
         return False
+
+    def missed(self, lost: Lost) -> None:
+        """Kept beside the unreadable records, so that somebody sees which offsets they were."""
+        reason = f"The records {lost.first} to {lost.last} left the log before they were archived."
+        place = (lost.topic, lost.topic_id, lost.partition, lost.first)
+        writer.keep_unread([Unread(*place, key=None, value=b"", headers=(), code="lost", reason=reason)])
+        UNREAD.labels(self.group, "lost").inc(lost.last - lost.first + 1)
 
     def handle(self, taken: Taken) -> None:
         with ARCHIVE_SECONDS.time(), transaction.atomic():

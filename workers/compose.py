@@ -21,6 +21,7 @@ def compose(batch: Batch, rows: Rows, forms: Forms, keep: Callable[[bytes], None
         parts=tuple(_part(batch, bindings[key], rows[key], forms) for key in sorted(bindings) if rows[key]),
         attempt=batch.attempts + 1,
         ambiguous=batch.ambiguous_at,
+        late=batch.late,
         account=batch.account,
         kept=None if batch.body is None else bytes(batch.body),
         keep=keep,
@@ -61,6 +62,7 @@ def _part(batch: Batch, binding: Binding, rows: Sequence[Stored], forms: Forms) 
         config=opened(binding, batch).opened,
         layout=forms.layout(binding.form_id),
         submissions=tuple(_submission(row) for row in rows),
+        pages=forms.pages(binding.form_id),
     )
 
 

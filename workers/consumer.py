@@ -18,7 +18,7 @@ from apps.archive.offsets import OffsetMovedError
 from formhub.core import logs
 from formhub.core.clock import Clock, SystemClock
 from formhub.core.envelope import Envelope, UnreadableRecordError, decode
-from formhub.core.metrics import CONSUMED, FAILED_TURNS
+from formhub.core.metrics import CONSUMED, FAILED_TURNS, LOST
 from formhub.core.position import position
 from formhub.core.stream.base import OffsetOutOfRange, Record, Source, StreamError
 from workers.heartbeat import Heartbeat
@@ -74,6 +74,17 @@ class Taken:
         return {partition: (span.first, span.next) for partition, span in self.spans.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Offsets of a partition that nobody of the group can read any more, from `first` to `last`."""
+
+    topic: str
+    topic_id: str
+    partition: int
+    first: int
+    last: int
+
+
 class Handler(Protocol):
     group: str
 
@@ -82,6 +93,9 @@ class Handler(Protocol):
 
     def blocked(self) -> bool:
         """Whether nothing more can be taken for now; asked each turn."""
+
+    def missed(self, lost: "Lost") -> None:
+        """Records left the log before this group had read them; called before the group goes on behind them."""
 
 
 class SourceFactory(Protocol):
@@ -115,8 +129,10 @@ class Consumer:
         self._epoch = 0
         self._paused = False
         self._lag = Lag(handler.group, self.clock)
-        FAILED_TURNS.labels(handler.group)  # told as 0 before the first, or nobody would see it rise
+        for counter in (FAILED_TURNS, LOST):
+            counter.labels(handler.group)  # told as 0 before the first, or nobody would see it rise
         self._lag_at = 0.0
+        self._compared_at = self.clock.monotonic()
         self._misplaced = False
         self.source = open_source(listener=self)
 
@@ -162,6 +178,8 @@ class Consumer:
         if records and not self._misplaced:
             self._lag.saw(records)
             self._hand_over(records)
+        elif not records and not self._misplaced:
+            self._notice_rewind()
         if self.heartbeat:
             self.heartbeat.beat()
         self._report_lag()
@@ -244,6 +262,8 @@ class Consumer:
                     "%s: records %d to %d of partition %d left the log before they were read",
                     *(self.handler.group, offset, start - 1, number),
                 )
+                self.handler.missed(Lost(self.topic, self._topic_id, number, offset, start - 1))
+                LOST.labels(self.handler.group).inc(start - offset)
                 changed[number] = start
             elif offset > end:
                 logger.error("%s: partition %d was set back from %d to %d", self.handler.group, number, offset, end)
@@ -255,6 +275,16 @@ class Consumer:
         if changed:
             offsets.place(self.handler.group, self.topic, self._topic_id, self._epoch, changed)
             stored.update(changed)
+
+    def _notice_rewind(self) -> None:
+        """With nothing to take nobody would ever find out that the group was set back."""
+        if self.clock.monotonic() - self._compared_at < LAG_EVERY_SECONDS:
+            return
+        self._compared_at = self.clock.monotonic()
+        stored = offsets.stored(self.handler.group, self._topic_id)
+        if any(stored.get(number) != offset for number, offset in self._next.items()):
+            logger.warning("%s: the offsets were moved by hand; seeking again", self.handler.group)
+            self._place(self.source.assignment())
 
     def _hold_back(self) -> None:
         """Go on polling while blocked, without taking anything: whoever does not poll is thrown out of the group."""

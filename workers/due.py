@@ -14,7 +14,7 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
 from apps.sinks.contract import Policy, Sink
-from apps.sinks.models import UNFINISHED, Batch, Binding, BindingState, Destination, Parked
+from apps.sinks.models import UNFINISHED, Batch, Binding, BindingState, Destination, Parked, Walk
 from apps.sinks.registry import UnknownKindError
 from formhub.core.clock import Clock
 from workers.buffer.base import Buffer, BufferUnavailableError
@@ -88,7 +88,12 @@ def sweep(archive: Archive, buffer: Buffer, kinds: Callable[[str], type[Sink]], 
     idle = Destination.objects.filter(next_attempt_at__isnull=True).exclude(leased_until__gt=Now())
     unfinished = Batch.objects.filter(destination=OuterRef("pk"), state__in=UNFINISHED)
     again = Parked.objects.filter(binding__destination=OuterRef("pk"), again=True)
-    woken = idle.filter(Q(pk__in=overdue) | Exists(unfinished) | Exists(again)).update(next_attempt_at=Now())
+    fills = Walk.objects.filter(
+        binding__destination=OuterRef("pk"), purpose=Walk.Purpose.FILL, state=Walk.State.RUNNING
+    ).exclude(binding__state=BindingState.PAUSED)
+    woken = idle.filter(Q(pk__in=overdue) | Exists(unfinished) | Exists(again) | Exists(fills)).update(
+        next_attempt_at=Now()
+    )
     _forget_deleted(buffer)
     return woken
 

@@ -21,8 +21,8 @@ from workers.compose import Rows, opened, read
 from workers.freeze import freeze, waiting
 from workers.lease import Lease, LeaseLostError, acquire, release
 from workers.ledger import unfinished
-from workers.limits import Charge, Limiter, RateLimitedError
-from workers.offer import Offer, Result
+from workers.limits import Charge, Limiter, RateLimitedError, spend_on_one
+from workers.offer import Offer, Result, Speaker
 from workers.rooms import Archive, Forms
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,10 @@ UNEXPECTED_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Flusher:
-    """`failing_max`: how many destinations of a kind whose last call failed are called at a time."""
+    """`failing_max`: how many destinations of a kind whose last call failed are called at a time.
+
+    `stopping`: whether to leave the rest to another worker, which is asked after each batch.
+    """
 
     kinds: Callable[[str], type[Sink]]
     archive: Archive
@@ -43,6 +46,7 @@ class Flusher:
     clock: Clock
     holder: str
     failing_max: int = 2
+    stopping: Callable[[], bool] = lambda: False
 
     def flush(self, destination_id: int) -> None:
         """Does nothing while the destination has to wait or somebody else is at it."""
@@ -82,7 +86,7 @@ class Flusher:
             return
         end = self.clock.monotonic() + BUDGET_SECONDS
         while self._turn(lease, kind):
-            if self.clock.monotonic() >= end:
+            if self.clock.monotonic() >= end or self.stopping():
                 outcomes.postpone(destination, 0)
                 return
 
@@ -100,25 +104,25 @@ class Flusher:
 
     def _again(self, lease: Lease, kind: type[Sink], batch: Batch) -> bool:
         rows = read(batch, self.archive)
-        charges = self._charges(kind, Binding.objects.get(pk=min(rows)), batch)
-        if not self._spend(lease, kind, batch, charges):
+        speaker = self._spend(lease, kind, batch, self._speakers(kind, Binding.objects.get(pk=min(rows)), batch))
+        if speaker is None:
             return False
-        result = self._offer(lease, kind, batch, charges, rows)
+        result = self._offer(lease, kind, batch, speaker, rows)
         if result is Result.DELIVERED:
             self._settle(lease, kind)
         return result is not Result.WAITING
 
     def _fresh(self, lease: Lease, kind: type[Sink], candidates: Sequence[Binding]) -> bool:
         # The call is paid for before the batch is frozen: while a rate is used up, batches grow instead of queueing.
-        charges = self._charges(kind, candidates[0])
-        if not self._spend(lease, kind, None, charges):
+        speaker = self._spend(lease, kind, None, self._speakers(kind, candidates[0]))
+        if speaker is None:
             return False
         frozen = freeze(lease, kind.policy, self.archive, [binding.pk for binding in candidates])
         result = Result.DELIVERED
         if frozen.batch is None:
-            self.limiter.give_back(charges)
+            self.limiter.give_back(speaker.charges)
         else:
-            result = self._offer(lease, kind, frozen.batch, charges, frozen.rows)
+            result = self._offer(lease, kind, frozen.batch, speaker, frozen.rows)
         if result is not Result.DELIVERED:
             return result is Result.CHANGED
         left = self._settle(lease, kind)
@@ -127,26 +131,31 @@ class Flusher:
         outcomes.rest(lease, kind.policy.max_seconds)
         return False
 
-    def _offer(self, lease: Lease, kind: type[Sink], batch: Batch, charges: Sequence[Charge], rows: Rows) -> Result:
-        return Offer(lease, batch, kind, charges, self.limiter, self.forms, self.clock).make(rows)
+    def _offer(self, lease: Lease, kind: type[Sink], batch: Batch, speaker: Speaker, rows: Rows) -> Result:
+        return Offer(lease, batch, kind, speaker, self.limiter, self.forms, self.clock).make(rows)
 
-    def _charges(self, kind: type[Sink], binding: Binding, batch: Batch | None = None) -> list[Charge]:
-        if not kind.policy.rates:
-            return []
+    def _speakers(self, kind: type[Sink], binding: Binding, batch: Batch | None = None) -> list[Speaker]:
+        """The accounts that may make the call. One that may have delivered the batch is the one to repeat it."""
         try:
-            keys = kind.rate_keys(opened(binding, batch).opened)
+            found = kind.accounts(opened(binding, batch).opened, binding.destination.state)
         except ConfigurationError:
-            return []  # the offer meets the same trouble before any call, and pauses the action
-        return [Charge(keys[rate.name], rate) for rate in kind.policy.rates]
+            return [Speaker("", ())]  # the offer meets the same trouble before any call, and pauses the action
+        speakers = [
+            Speaker(account.name, [Charge(account.rate_keys[rate.name], rate) for rate in kind.policy.rates])
+            for account in found
+        ]
+        frozen = batch.account if batch and batch.ambiguous_at else None
+        return [speaker for speaker in speakers if speaker.account == frozen] or speakers
 
-    def _spend(self, lease: Lease, kind: type[Sink], batch: Batch | None, charges: Sequence[Charge]) -> bool:
+    def _spend(
+        self, lease: Lease, kind: type[Sink], batch: Batch | None, speakers: Sequence[Speaker]
+    ) -> Speaker | None:
         try:
-            self.limiter.spend(charges)
+            return speakers[spend_on_one(self.limiter, [speaker.charges for speaker in speakers])]
         except RateLimitedError as error:
             metrics.QUOTA_HELD.labels(kind.name).inc()
             outcomes.hold(lease, batch, str(error), error.after)
-            return False
-        return True
+            return None
 
     def _settle(self, lease: Lease, kind: type[Sink]) -> int:
         """Remove from the buffer what the ledger has; how many are left. The hint may be away: the sweep finds it."""

@@ -3,10 +3,13 @@
 The archive decides, in one transaction under the destination's lock: the rows after `settled_to` of each action, in
 the order of the log and without a gap, less those that are not owed, already in the ledger, or parked. `settled_to`
 rises over everything examined. So a batch can neither skip nor repeat a submission, whatever the buffer says.
+
+What is owed below `settled_to` (failed ones asked for again, back-fills, what the reconciler found) goes into late
+batches; they take turns with live ones, and the live ones' order knows nothing of them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import orjson
 from django.db.models import QuerySet
@@ -14,9 +17,9 @@ from django.db.models import QuerySet
 from apps.sinks.contract import Policy
 from apps.sinks.models import Binding, BindingState, Destination, Parked
 from apps.sinks.queries import revisions_of
-from apps.sinks.revisions import Revision, Revisions
-from formhub.core import logic
+from apps.sinks.revisions import Revisions
 from formhub.core.ids import uuid7
+from workers.backfill import freeze_fill, running_fills
 from workers.lease import Lease, fenced
 from workers.ledger import Frozen, Room, insert_items, new_batch
 from workers.parked import freeze_again, park_broken
@@ -36,13 +39,14 @@ class _Taken:
 
 
 def waiting(destination: int, archive: Archive) -> list[Binding]:
-    """The actions of a destination that have rows to examine, or failed submissions to try again."""
+    """The actions of a destination that have rows to examine, live or late ones."""
     active = list(_active(destination))
     starts = [(binding, _start(binding, revisions)) for binding, revisions in _with_revisions(active)]
     looking = [(binding, start) for binding, start in starts if start is not None]
     oldest = archive.oldest_after([(binding.form_id, start) for binding, start in looking])
     found = {binding.pk for (binding, _), at in zip(looking, oldest, strict=True) if at is not None}
     found |= set(Parked.objects.filter(binding__in=active, again=True).values_list("binding_id", flat=True))
+    found |= set(running_fills(active).values_list("binding_id", flat=True))
     return [binding for binding in active if binding.pk in found]
 
 
@@ -50,14 +54,19 @@ def freeze(lease: Lease, policy: Policy, archive: Archive, candidates: Sequence[
     """`candidates`: the actions that `waiting` found. Raises workers.lease.LeaseLostError."""
     with fenced(lease) as destination:
         bindings = list(_active(destination.pk).select_for_update(no_key=True).filter(pk__in=candidates))
-        # Failed submissions asked for again and live ones take turns, and so do the actions among themselves.
-        if destination.sequence % 2 == 0 and (again := freeze_again(destination, bindings, policy, archive)):
-            return again
+        # Late ones and live ones take turns, and so do the actions among themselves.
+        if destination.sequence % 2 == 0 and (late := _freeze_late(destination, bindings, policy, archive)).batch:
+            return late
         chosen = _rotated(bindings, destination.sequence)
         live = _freeze_live(destination, chosen, policy, archive, more=len(chosen) < len(bindings))
         if live.batch is None and not live.more:
-            return freeze_again(destination, bindings, policy, archive) or live
-        return live
+            return _freeze_late(destination, bindings, policy, archive)
+        return replace(live, more=True, behind=True) if running_fills(bindings).exists() else live
+
+
+def _freeze_late(destination: Destination, bindings: Sequence[Binding], policy: Policy, archive: Archive) -> Frozen:
+    again = freeze_again(destination, bindings, policy, archive)
+    return again or freeze_fill(destination, bindings, policy, archive) or Frozen(None, {}, more=False, behind=False)
 
 
 def _active(destination: int) -> QuerySet[Binding]:
@@ -115,7 +124,7 @@ def _take(binding: Binding, revisions: Revisions, archive: Archive, room: Room) 
     rows = archive.after(binding.form_id, start, below, limit)
     taken.more = len(rows) == limit
     for row in rows:
-        owed = _owed(row, revisions.at(row.position))
+        owed = revisions.at(row.position).owes(row.answers)
         if owed is None:
             taken.broken.append(row)
         elif owed and not room.take(len(orjson.dumps(row.answers))):
@@ -125,16 +134,6 @@ def _take(binding: Binding, revisions: Revisions, archive: Archive, room: Room) 
             taken.rows.append(row)
         taken.settled_to = row.position
     return taken
-
-
-def _owed(row: Stored, revision: Revision) -> bool | None:
-    """None: the condition fails on these answers, so nobody can say."""
-    if not revision.on:
-        return False
-    try:
-        return logic.holds(revision.condition, row.answers)
-    except logic.ConditionError:
-        return None
 
 
 def _settle(part: _Taken) -> None:

@@ -16,7 +16,7 @@ from django.db.models.functions import Coalesce, Least, Now
 from apps.sinks.models import UNFINISHED, Batch, BatchState, Binding, BindingState, Destination, Parked
 from formhub.core.ids import uuid7
 from workers.lease import Lease, fenced
-from workers.rooms import Stored
+from workers.rooms import Place, Stored
 
 Item = tuple[int, UUID]  # action, submission
 
@@ -52,8 +52,14 @@ class Room:
 
 def insert_items(batch: UUID, binding: int, rows: Sequence[Stored]) -> list[Stored]:
     """Write rows down as the batch's; those that are in the ledger already, or parked, are left out."""
-    if not rows:
-        return []
+    fresh = insert_places(batch, binding, [(row.position, row.id) for row in rows])
+    return [row for row in rows if row.id in fresh]
+
+
+def insert_places(batch: UUID, binding: int, places: Sequence[Place]) -> set[UUID]:
+    """The same by position and id alone."""
+    if not places:
+        return set()
     query = """
         INSERT INTO sinks_batchitem (binding_id, submission_id, batch_id, position)
         SELECT %s, submission, %s, position FROM unnest(%s::uuid[], %s::bigint[]) AS item (submission, position)
@@ -61,9 +67,8 @@ def insert_items(batch: UUID, binding: int, rows: Sequence[Stored]) -> list[Stor
         ON CONFLICT DO NOTHING RETURNING submission_id
     """
     with connection.cursor() as cursor:
-        cursor.execute(query, [binding, batch, [row.id for row in rows], [row.position for row in rows], binding])
-        fresh = {row[0] for row in cursor.fetchall()}
-    return [row for row in rows if row.id in fresh]
+        cursor.execute(query, [binding, batch, [id for _, id in places], [at for at, _ in places], binding])
+        return {row[0] for row in cursor.fetchall()}
 
 
 def new_batch(

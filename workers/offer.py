@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from apps.sinks import contract
+from apps.sinks import actions, config, contract
 from apps.sinks.contract import (
     BackpressureError,
     ConfigurationError,
@@ -14,10 +14,11 @@ from apps.sinks.contract import (
     Context,
     DeliveryError,
     PermanentError,
+    RelocatedError,
     RetryableError,
     Sink,
 )
-from apps.sinks.models import Batch
+from apps.sinks.models import Batch, Binding
 from formhub.core import logs, metrics
 from formhub.core.clock import Clock
 from workers import outcomes, retry
@@ -39,13 +40,21 @@ class Result(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Speaker:
+    """The account that makes a call, and what it pays for it."""
+
+    account: str
+    charges: Sequence[Charge]
+
+
+@dataclass(frozen=True, slots=True)
 class Offer:
     """A batch about to be called out, by the holder of its destination's lease."""
 
     lease: Lease
     batch: Batch
     kind: type[Sink]
-    charges: Sequence[Charge]
+    speaker: Speaker
     limiter: Limiter
     forms: Forms
     clock: Clock
@@ -59,19 +68,19 @@ class Offer:
         except ConfigurationError as error:
             return self._misconfigured(error, Confirmation.UNKNOWN)
         metrics.BATCH_SIZE.labels(self.kind.name).observe(len(content.ids))
-        for charge in self.charges:
+        for charge in self.speaker.charges:
             metrics.QUOTA_CALLS.labels(self.kind.name, charge.rate.name).inc()
         with logs.context(batch=self.batch.pk), metrics.FLUSH_SECONDS.labels(self.kind.name).time():
             return self._call(content)
 
     def _call(self, content: contract.Batch) -> Result:
-        config, context, sink = content.parts[0].config, self._context(), None
+        context, sink = self._context(), None
         try:
-            sink = self.kind(config, context)
+            sink = self.kind(content.parts[0].config, context)
             if content.ambiguous and not self.kind.policy.repeatable and self._settled(sink.confirm(content)):
                 self._count(content, "delivered")
                 return Result.DELIVERED
-            content = replace(content, account=content.account or self.kind.account(config))
+            content = replace(content, account=self._account(content))
             outcomes.sending(self.lease, self.batch, content.account)
             with kept(self.lease, longest=3 * self.kind.policy.timeout):
                 sink.deliver(content)
@@ -90,6 +99,10 @@ class Offer:
         self._count(content, "delivered")
         return Result.DELIVERED
 
+    def _account(self, content: contract.Batch) -> str:
+        """What may have landed under an account is repeated, and found again, under the same one."""
+        return content.account if content.ambiguous and content.account else self.speaker.account
+
     def _count(self, content: contract.Batch, outcome: str) -> None:
         kind = self.kind.name
         metrics.FLUSHED.labels(kind, outcome).inc(len(content.ids))
@@ -106,6 +119,8 @@ class Offer:
                 return self._later(Trouble("retryable", str(error), error.part), error.after)
             case ConfigurationError():
                 return self._misconfigured(error, self._confirmation(sink, content))
+            case RelocatedError():
+                return self._relocated(sink, content, error)
             case PermanentError():
                 outcomes.refuse(self.lease, self.batch, Trouble(error.code, str(error), error.part), error.ids)
                 return Result.CHANGED
@@ -117,7 +132,8 @@ class Offer:
             metrics.QUOTA_HELD.labels(self.kind.name).inc()
         else:
             metrics.QUOTA_REFUSED.labels(self.kind.name).inc()
-            self.limiter.drain(self.charges, error.after)
+            named = [charge for charge in self.speaker.charges if charge.rate.name in error.rates]
+            self.limiter.drain(named or self.speaker.charges, error.after)
         outcomes.hold(self.lease, self.batch, str(error), error.after)
         return Result.WAITING
 
@@ -144,6 +160,24 @@ class Offer:
         outcomes.pause(self.lease, self.batch, trouble, error.remedy)
         return Result.WAITING if self.batch.ambiguous_at else Result.CHANGED
 
+    def _relocated(self, sink: Sink | None, content: contract.Batch, error: RelocatedError) -> Result:
+        """The action goes on elsewhere, and what it has in batches that are certainly not applied goes with it."""
+        if self.batch.ambiguous_at is not None:
+            if self._settled(self._confirmation(sink, content)):
+                return Result.DELIVERED
+            if self.batch.ambiguous_at is not None:
+                return self._later(Trouble("relocated", str(error), error.part), None, ambiguous=False)
+        outcomes.hold(self.lease, self.batch, str(error), 0)
+        binding = Binding.objects.get(pk=error.part)
+        if binding.destination_id == self.batch.destination_id:
+            former = config.stored(binding.config, binding.secrets)
+            changed = config.Settings({**former.config, **error.changes}, former.secrets)
+            try:
+                actions.configure(binding, self.kind, changed)
+            except actions.DestinationTakenError as taken:
+                outcomes.pause(self.lease, self.batch, Trouble("taken", str(taken), error.part), "")
+        return Result.CHANGED
+
     def _unexpected(self, sink: Sink | None, content: contract.Batch, error: Exception) -> Result:
         place = traceback.extract_tb(error.__traceback__)[-1]
         # Not the message: it may hold answers.
@@ -157,7 +191,9 @@ class Offer:
         if found is Confirmation.ABSENT:
             outcomes.refuse(self.lease, self.batch, trouble, None)
         elif not self._settled(found):
-            outcomes.give_up(self.lease, self.batch, trouble)
+            # Where a submission is to land once, nobody may send it again without knowing that it may stand there.
+            code = "outcome_unknown" if self.kind.policy.repeatable else trouble.code
+            outcomes.give_up(self.lease, self.batch, Trouble(code, trouble.message))
         return Result.CHANGED
 
     def _confirmation(self, sink: Sink | None, content: contract.Batch) -> Confirmation:
@@ -183,7 +219,7 @@ class Offer:
         return Context(destination.organization_id, dict(destination.state), self._spend, self.clock)
 
     def _spend(self, name: str) -> None:
-        self.limiter.spend([charge for charge in self.charges if charge.rate.name == name])
+        self.limiter.spend([charge for charge in self.speaker.charges if charge.rate.name == name])
         metrics.QUOTA_CALLS.labels(self.kind.name, name).inc()
 
 
@@ -197,6 +233,8 @@ def _outcome(error: DeliveryError) -> str:
             return "retryable"
         case ConfigurationError():
             return "configuration"
+        case RelocatedError():
+            return "relocated"
         case PermanentError():
             return "permanent"
         case _:

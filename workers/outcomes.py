@@ -6,10 +6,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, F
+from django.db.models import Count, Exists, F, OuterRef, QuerySet
 from django.db.models.functions import Now
 
-from apps.sinks.models import UNFINISHED, Batch, BatchState, Binding, BindingState, Destination
+from apps.sinks import notices
+from apps.sinks.models import (
+    UNFINISHED,
+    Batch,
+    BatchItem,
+    BatchState,
+    Binding,
+    BindingState,
+    Destination,
+    FormerItem,
+)
 from workers.lease import Lease, fenced
 from workers.ledger import Item, close, divide, halve, items_of
 from workers.parked import park_items
@@ -31,7 +41,7 @@ class Trouble:
 def sending(lease: Lease, batch: Batch, account: str) -> None:
     """Written down before the call, so that a batch whose worker dies is known to be perhaps delivered."""
     changes: dict[str, Any] = {"state": BatchState.SENDING, "attempts": F("attempts") + 1, "offered_at": Now()}
-    if not batch.attempts:
+    if batch.ambiguous_at is None:
         changes["account"] = account[:200]
     with fenced(lease):
         _unfinished(batch).update(**changes)
@@ -52,12 +62,19 @@ def remember(lease: Lease, state: Mapping[str, Any]) -> None:
 
 def delivered(lease: Lease, batch: Batch, state: Mapping[str, Any]) -> None:
     with fenced(lease) as destination:
-        counts = batch.items.order_by().values_list("binding_id").annotate(count=Count("submission_id"))
+        items = _first_delivered(batch) if batch.late else batch.items
+        counts = items.order_by().values_list("binding_id").annotate(count=Count("submission_id"))
         for binding, count in counts:
             counted = Binding.objects.filter(pk=binding)
             counted.update(delivered=F("delivered") + count, delivered_at=Now())
         close(batch, BatchState.DELIVERED)
         _update(destination, state=dict(state), failures=0, last_error="", delivered_at=Now())
+
+
+def _first_delivered(batch: Batch) -> QuerySet[BatchItem]:
+    """Without those that were delivered before, and were counted then."""
+    before = FormerItem.objects.filter(binding=OuterRef("binding"), submission_id=OuterRef("submission_id"))
+    return batch.items.exclude(Exists(before))
 
 
 def rest(lease: Lease, again: float) -> None:
@@ -144,13 +161,15 @@ def pause(lease: Lease, batch: Batch, trouble: Trouble, remedy: str) -> None:
         bindings = batch.items.values_list("binding_id", flat=True).distinct()
         concerned = Binding.objects.filter(pk__in=set(bindings) & {trouble.part} if trouble.part else set(bindings))
         off = set(concerned.filter(state=BindingState.OFF).values_list("pk", flat=True))
-        concerned.filter(state=BindingState.ON).update(
+        on = list(concerned.filter(state=BindingState.ON).values_list("pk", flat=True))
+        Binding.objects.filter(pk__in=on).update(
             state=BindingState.PAUSED,
             pause_reason=trouble.message,
             pause_remedy=remedy,
             paused_at=Now(),
             updated_at=Now(),
         )
+        notices.paused(on)
         if off and not batch.ambiguous_at:
             _park_part(destination, batch, [item for item in items_of(batch) if item[0] in off], trouble)
         # What may have landed is asked about again, but not at once: the settings must be repaired first.

@@ -7,6 +7,8 @@ from uuid import UUID
 
 from formhub.core.layout import Layout
 
+Place = tuple[int, UUID]  # a submission's position and id
+
 
 class Stored(Protocol):
     """A row of the archive."""
@@ -38,6 +40,12 @@ class Archive(Protocol):
     def after(self, form_id: UUID, position: int, below: int | None, limit: int) -> Sequence[Stored]:
         """Rows after a position in order, without those erased."""
 
+    def places(self, form_id: UUID, position: int, below: int, limit: int) -> Sequence[Place]:
+        """Like `after`, without reading answers."""
+
+    def positions(self, form_id: UUID, ids: Sequence[UUID]) -> Mapping[UUID, int]:
+        """By id; what is not there is left out."""
+
     def by_ids(self, form_id: UUID, ids: Sequence[UUID]) -> Sequence[Stored]:
         """In any order; what was erased is left out."""
 
@@ -49,3 +57,6 @@ class Forms(Protocol):
     def layout(self, form_id: UUID) -> Layout: ...
 
     def title(self, form_id: UUID) -> str: ...
+
+    def pages(self, form_id: UUID) -> str:
+        """The address that, followed by an id, shows a submission; empty if it is not known."""

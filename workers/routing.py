@@ -24,7 +24,7 @@ from formhub.core.clock import Clock, SystemClock
 from formhub.core.envelope import Envelope
 from workers import wiring
 from workers.buffer.base import Appended, Buffer, BufferUnavailableError, Group
-from workers.consumer import Taken
+from workers.consumer import Lost, Taken
 from workers.due import policy_of
 
 logger = logging.getLogger(__name__)
@@ -149,6 +149,9 @@ class DeliverHandler:
         self._router.route((decoded.position, decoded.envelope) for decoded in taken.decoded)
         with transaction.atomic():
             self._advance(self.group, taken.topic_id, taken.moves)
+
+    def missed(self, lost: Lost) -> None:
+        """What the archive has of it comes from there."""
 
     def blocked(self) -> bool:
         """Never: what the buffer does not take comes from the archive."""

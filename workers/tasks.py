@@ -4,11 +4,16 @@ Flushes of a kind have a queue of their own, `flush.<kind>`, so that a slow kind
 """
 
 from celery import shared_task
+from django.conf import settings
 
 from apps.archive import queries as archive
+from apps.sinks import notices
 from apps.sinks.registry import registry
 from formhub.core.clock import SystemClock
-from workers import due, observe, wiring
+from workers import due, erasing, observe, wiring
+from workers import reconcile as reconciler
+
+RELAY_SECONDS = 20.0
 
 
 def queue(kind: str) -> str:
@@ -36,3 +41,30 @@ def tick() -> None:
 @shared_task(name="workers.sweep")
 def sweep() -> None:
     due.sweep(archive, wiring.buffer(), registry.get, SystemClock())
+
+
+@shared_task(name="workers.relay")
+def relay() -> None:
+    """Bring the outbox into the log. While there is more it calls itself, without waiting for beat."""
+    if wiring.relay().run(RELAY_SECONDS):
+        relay.apply_async(expires=RELAY_SECONDS)
+
+
+@shared_task(name="workers.notify")
+def notify() -> None:
+    notices.turn()
+
+
+@shared_task(name="workers.reconcile")
+def reconcile() -> None:
+    reconciler.turn(archive, SystemClock())
+
+
+@shared_task(name="workers.erase")
+def erase() -> None:
+    erasing.sweep(wiring.buffer(), wiring.journal(), SystemClock())
+
+
+@shared_task(name="workers.erased_stays_erased")
+def erased_stays_erased() -> None:
+    erasing.nightly(wiring.journal(), SystemClock(), settings.TOMBSTONE_JOURNAL_DAYS)

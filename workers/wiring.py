@@ -3,22 +3,25 @@
 import os
 import socket
 from functools import cache
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from redis import Redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from apps.archive import queries as archive
 from apps.forms import published
 from apps.sinks.registry import registry
 from formhub.core.clock import SystemClock
+from formhub.core.journal import Journal
 from formhub.core.layout import Layout
+from formhub.core.redis import connect
+from formhub.core.stream.kafka import KafkaPublisher
+from workers import observe
 from workers.buffer.base import Buffer, Limits
 from workers.buffer.redis import ENTRY_BYTES, RedisBuffer
 from workers.flush import Flusher
 from workers.limits import LOCAL_SHARE, Limiter, LocalLimiter, RedisLimiter
+from workers.relay import Relay
 
 BUFFER_SECONDS = 2.0  # an append of thousands takes longer than a look into the cache
 
@@ -33,10 +36,14 @@ class PublishedForms:
         form = published.by_id(form_id)
         return form.title if form else ""
 
+    def pages(self, form_id: UUID) -> str:
+        form = published.by_id(form_id) if settings.PUBLIC_URL else None
+        return f"{settings.PUBLIC_URL}/submissions/{form.public_id}/" if form else ""
 
-def client(url: str, seconds: float) -> "Redis":
+
+def client(url: str, seconds: float) -> Any:
     """One retry, for a connection that went stale; longer waits are the caller's to plan."""
-    return Redis.from_url(url, socket_timeout=seconds, socket_connect_timeout=seconds, retry=Retry(NoBackoff(), 1))
+    return connect(url, seconds, retries=1)
 
 
 @cache
@@ -52,6 +59,11 @@ def limiter() -> Limiter:
 
 
 @cache
+def journal() -> Journal:
+    return Journal(settings.TOMBSTONE_JOURNAL)
+
+
+@cache
 def flusher() -> Flusher:
     return Flusher(
         kinds=registry.get,
@@ -62,4 +74,11 @@ def flusher() -> Flusher:
         clock=SystemClock(),
         holder=f"{socket.gethostname()}/{os.getpid()}",
         failing_max=settings.FLUSH_FAILING_MAX,
+        stopping=observe.stopping.is_set,
     )
+
+
+@cache
+def relay() -> Relay:
+    topic, partitions = settings.SUBMISSIONS_TOPIC, settings.SUBMISSIONS_PARTITIONS
+    return Relay(KafkaPublisher(settings.KAFKA_BOOTSTRAP_SERVERS, topic, partitions), partitions, SystemClock())

@@ -88,7 +88,7 @@ GROUP_SIZE = _histogram("formhub_intake_group_size", "Submissions in one group c
 PENDING = _gauge("formhub_intake_pending", "Submissions that wait for a receipt", of=WEB, mode="livesum")
 BREAKER_OPEN = _gauge(
     "formhub_intake_breaker_open",
-    "Whether submissions are kept away from the log after failures: of the broker 0 or 1, of partitions how many. "
+    "Whether submissions are kept away after failures: of the broker and the outbox 0 or 1, of partitions how many. "
     "It closes with the first submission that succeeds.",
     "scope",
     of=WEB,
@@ -113,6 +113,12 @@ UNREAD = _counter(
 FAILED_TURNS = _counter(
     "formhub_consumer_failed_turns_total",
     "Turns of a loop that failed; what they had begun is done again",
+    "group",
+    of=CONSUMER,
+)
+LOST = _counter(
+    "formhub_consumer_lost_records_total",
+    "Records that left the log, its retention being over, before this group had read them",
     "group",
     of=CONSUMER,
 )
@@ -162,6 +168,12 @@ DELIVERY_SECONDS = _histogram(
 PARKED = _counter(
     "formhub_parked_total", "Submissions put aside because they could not be delivered", "kind", "code", of=WORKER
 )
+MISSED = _counter(
+    "formhub_reconcile_missed_total",
+    "Submissions owed that the reconciler found written down nowhere, and has delivered late",
+    "kind",
+    of=WORKER,
+)
 QUOTA_CALLS = _counter("formhub_quota_calls_total", "Calls charged to a rate of a kind", "kind", "rate", of=WORKER)
 QUOTA_HELD = _counter(
     "formhub_quota_held_total", "Deliveries put off because our own rate is used up", "kind", of=WORKER
@@ -169,6 +181,9 @@ QUOTA_HELD = _counter(
 QUOTA_REFUSED = _counter(
     "formhub_quota_refused_total", "Calls that a service refused as too many (429)", "kind", of=WORKER
 )
+
+# The outbox
+RELAYED = _counter("formhub_outbox_relayed_total", "Submissions brought from the outbox into the log", of=WORKER)
 
 # Tasks
 TASK_SECONDS = _histogram("formhub_task_seconds", "Time of one Celery task", "task", of=WORKER, buckets=_CALL)
@@ -197,6 +212,25 @@ PARKED_NOW = _asked(
     "Submissions that could not be delivered and wait for somebody; counted to 100,000",
     "kind",
     of=WORKER,
+)
+GAP = _asked(
+    "formhub_reconcile_gap",
+    "Submissions that the reconciler found missing and that are not on their way yet",
+    "kind",
+    of=WORKER,
+)
+OUTBOX_ROWS = _asked("formhub_outbox_rows", "Submissions accepted while the log took none, not yet there", of=WORKER)
+OUTBOX_BYTES = _asked("formhub_outbox_bytes", "What they take", of=WORKER)
+OUTBOX_USED = _asked(
+    "formhub_outbox_used_ratio", "Share of the outbox's bounds that is used, of rows or of bytes: the larger", of=WORKER
+)
+OUTBOX_OLDEST = _asked(
+    "formhub_outbox_oldest_seconds",
+    "Since the oldest submission in the outbox was accepted; 0 when none waits",
+    of=WORKER,
+)
+OUTBOX_REFUSED = _asked(
+    "formhub_outbox_refused", "Rows that the log refused and the relay set aside; counted to 10,000", of=WORKER
 )
 UNREAD_NOW = _asked("formhub_unread_records", "Records of the log kept aside as unreadable", of=WORKER)
 OLDEST_WAITING = _asked(

@@ -5,8 +5,10 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import django_stubs_ext
+from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 
+from formhub.core import redis
 from formhub.settings import env
 
 # Lets annotations such as ModelForm[Any] stand in running code too.
@@ -74,6 +76,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "formhub.core.stopping.CloseMiddleware",
     "formhub.core.requests.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -190,9 +193,10 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "SAMEORIGIN"
 
-# Redis: one server for the buffer (durable, never evicts), one for the cache, the throttle and Celery.
-REDIS_URL = env.secret("REDIS_URL")
-REDIS_BUFFER_URL = env.secret("REDIS_BUFFER_URL", REDIS_URL)
+# Redis: one server for the buffer (durable, never evicts), one for the cache, the throttle and Celery. Each is named by
+# redis:// or, where sentinels say which of several is the master, by redis+sentinel:// (see formhub.core.redis).
+REDIS_URL = redis.checked("REDIS_URL", env.secret("REDIS_URL"))
+REDIS_BUFFER_URL = redis.checked("REDIS_BUFFER_URL", env.secret("REDIS_BUFFER_URL", REDIS_URL))
 REDIS_TIMEOUT_SECONDS = env.number("REDIS_TIMEOUT_SECONDS", 0.25, at_least=0.01)
 CACHES = {
     "default": {
@@ -201,6 +205,7 @@ CACHES = {
         "KEY_PREFIX": "formhub",
         "OPTIONS": {
             "CLIENT_CLASS": "django_redis.client.DefaultClient",
+            "CONNECTION_FACTORY": "formhub.core.redis.CacheConnections",
             "SOCKET_CONNECT_TIMEOUT": REDIS_TIMEOUT_SECONDS,
             "SOCKET_TIMEOUT": REDIS_TIMEOUT_SECONDS,
             "IGNORE_EXCEPTIONS": True,
@@ -218,6 +223,11 @@ SUBMISSIONS_RETENTION_HOURS = env.integer("SUBMISSIONS_RETENTION_HOURS", 7 * 24,
 
 # Intake: a submission is accepted only after the broker has it. The wait for Kafka stays below the gateway's 10 s.
 INTAKE_KAFKA_SECONDS = env.number("INTAKE_KAFKA_SECONDS", 4, at_least=0.1)
+# Where the log takes nothing, submissions go into the outbox in Postgres, as many as this holds; together the two waits
+# stay below 7 s.
+INTAKE_OUTBOX_SECONDS = env.number("INTAKE_OUTBOX_SECONDS", 2, at_least=0.1)
+OUTBOX_ROWS_MAX = env.integer("OUTBOX_ROWS_MAX", 1_000_000, at_least=1)
+OUTBOX_BYTES_MAX = env.integer("OUTBOX_BYTES_MAX", 2 * 1024 * 1024 * 1024, at_least=2 * 1024 * 1024)
 INTAKE_PENDING_MAX = env.integer("INTAKE_PENDING_MAX", 20_000, at_least=1)
 INTAKE_PENDING_BYTES_MAX = env.integer("INTAKE_PENDING_BYTES_MAX", 64 * 1024 * 1024, at_least=2 * 1024 * 1024)
 INTAKE_BODY_BYTES_MAX = env.integer("INTAKE_BODY_BYTES_MAX", 1024 * 1024, at_least=1024)
@@ -233,8 +243,10 @@ IDEMPOTENCY_HOURS = env.integer("IDEMPOTENCY_HOURS", 48, at_least=1)
 MANAGE_PER_KEY = env.text("MANAGE_PER_KEY", "600/minute")  # and per person who is signed in
 INVITATION_DAYS = env.integer("INVITATION_DAYS", 7, at_least=1)
 
-# The web server under RSGI, each process of it: threads for pages and the management API, how many requests may wait
-# for one, how much of bodies is held on the loop, and for how long a body, or a piece of a long one, is waited for.
+# The web server, each process of it: connections it holds, idle ones included (20 kB each); and under RSGI threads for
+# pages and the management API, how many requests may wait for one, how much of bodies is held on the loop, and for how
+# long a body, or a piece of a long one, is waited for.
+WEB_CONNECTIONS_MAX = env.integer("WEB_CONNECTIONS_MAX", 16_000, at_least=1)
 WEB_THREADS = env.integer("WEB_THREADS", 16, at_least=1)
 WEB_WAITING_MAX = env.integer("WEB_WAITING_MAX", 200, at_least=0)
 WEB_BODIES_BYTES_MAX = env.integer("WEB_BODIES_BYTES_MAX", 64 * 1024 * 1024, at_least=2 * 1024 * 1024)
@@ -252,10 +264,38 @@ HEARTBEAT_DIR = Path(env.text("HEARTBEAT_DIR", str(BASE_DIR / ".formhub" / "hear
 BUFFER_BINDING_MAX_ITEMS = env.integer("BUFFER_BINDING_MAX_ITEMS", 50_000, at_least=10)
 BUFFER_MAX_BYTES = env.integer("BUFFER_MAX_BYTES", 1024 * 1024 * 1024, at_least=1024 * 1024)
 
-# Actions. Where a change of an action takes effect is asked of this function (form id -> position).
-SINKS_LOG_END = "apps.archive.queries.archived_below"
+# Erasing. The journal keeps what was erased outside the database, so that it must not lie where its backups do; only
+# workers write it. A line is of use for as long as a backup is kept that was made before it.
+TOMBSTONE_JOURNAL = Path(env.text("TOMBSTONE_JOURNAL", str(BASE_DIR / ".formhub" / "tombstones")))
+TOMBSTONE_JOURNAL_DAYS = env.integer("TOMBSTONE_JOURNAL_DAYS", 400, at_least=31)
+
+# How many submissions go with a form that is deleted is asked of this function (form id -> number).
+FORMS_SUBMISSIONS = "apps.archive.queries.count"
+
+# Actions. Where a change of an action takes effect is asked of this function (form id -> position), and from where a
+# back-fill that begins at a moment has to look, of the other (form id, moment -> position or None).
+SINKS_LOG_END = "apps.archive.queries.log_end"
+SINKS_POSITION_AT = "apps.archive.queries.position_at"
+# Where submissions are looked up that wait for an action: a module with `places` and `oldest_after`.
+SINKS_ARCHIVE = "apps.archive.queries"
 # How many destinations of one kind, whose last call failed, are called at a time: dead ones must not fill a pool.
 FLUSH_FAILING_MAX = env.integer("FLUSH_FAILING_MAX", 2, at_least=1)
+
+# Mails go to a server where one is named, else to the console.
+EMAIL_HOST = env.text("EMAIL_HOST", "")
+EMAIL_PORT = env.integer("EMAIL_PORT", 587, at_least=1)
+EMAIL_HOST_USER = env.text("EMAIL_HOST_USER", "")
+EMAIL_HOST_PASSWORD = env.secret("EMAIL_HOST_PASSWORD", "")
+EMAIL_USE_TLS = env.flag("EMAIL_USE_TLS", default=True)
+EMAIL_TIMEOUT = 10
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if EMAIL_HOST else 'console'}.EmailBackend"
+DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "FormHub <formhub@localhost>")
+# What an organization's owners and admins are told by mail: an action was paused by its settings; submissions failed,
+# once a day and action, so many minutes after the first; nothing could be delivered for so many minutes.
+NOTIFY = env.flag("NOTIFY", default=True)
+NOTIFY_FAILED_MINUTES = env.integer("NOTIFY_FAILED_MINUTES", 5)
+NOTIFY_FAILING_MINUTES = env.integer("NOTIFY_FAILING_MINUTES", 30, at_least=1)
+NOTIFY_PER_DAY = env.integer("NOTIFY_PER_DAY", 50, at_least=1)  # mails to one organization
 
 # Google Sheets. The base address is changed only to reach an emulator, and only then may a token come from elsewhere.
 SHEETS_BASE_URL = env.text("SHEETS_BASE_URL", "")
@@ -264,7 +304,9 @@ SHEETS_SERVICE_ACCOUNT_FILE = env.text("SHEETS_SERVICE_ACCOUNT_FILE", "")
 SHEETS_QUOTA_PER_ACCOUNT = env.integer("SHEETS_QUOTA_PER_ACCOUNT", 60, at_least=1)
 SHEETS_QUOTA_PER_PROJECT = env.integer("SHEETS_QUOTA_PER_PROJECT", 300, at_least=1)
 
-CELERY_BROKER_URL = env.secret("CELERY_BROKER_URL", REDIS_URL)
+CELERY_BROKER_URL, CELERY_BROKER_TRANSPORT_OPTIONS = redis.broker(
+    "CELERY_BROKER_URL", env.secret("CELERY_BROKER_URL", REDIS_URL)
+)
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
@@ -282,6 +324,11 @@ CELERY_BEAT_SCHEDULER = "workers.beat.Scheduler"
 CELERY_BEAT_SCHEDULE = {
     "tick": {"task": "workers.tick", "schedule": 1.0, "options": {"expires": 5}},
     "sweep": {"task": "workers.sweep", "schedule": 30.0, "options": {"expires": 30}},
+    "relay": {"task": "workers.relay", "schedule": 2.0, "options": {"expires": 5}},
+    "notify": {"task": "workers.notify", "schedule": 30.0, "options": {"expires": 30}},
+    "reconcile": {"task": "workers.reconcile", "schedule": 60.0, "options": {"expires": 60}},
+    "erase": {"task": "workers.erase", "schedule": 10.0, "options": {"expires": 10}},
+    "erased_stays_erased": {"task": "workers.erased_stays_erased", "schedule": crontab(hour=3, minute=30)},
 }
 
 REST_FRAMEWORK = {

@@ -14,5 +14,6 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = True
 METRICS_PUBLIC = True
+WEB_DRAIN_SECONDS = env.number("WEB_DRAIN_SECONDS", 0)  # no balancer that would have to notice
 LOG_FORMAT = env.choice("LOG_FORMAT", "console", ("json", "console"))
 LOGGING["formatters"]["line"]["kind"] = LOG_FORMAT

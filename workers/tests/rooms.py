@@ -37,6 +37,12 @@ class MemoryArchive:
         held.update({row.id: row for row in made})
         return made
 
+    def add_at(self, form: UUID, position: int, **answers: Any) -> Row:
+        """A row that comes into the archive late, at a place that others have gone past."""
+        row = Row(form, uuid7(), position, answers or {"n": position})
+        self.rows.setdefault(form, {})[row.id] = row
+        return row
+
     def erase(self, form: UUID, submission: UUID) -> None:
         del self.rows[form][submission]
 
@@ -50,6 +56,12 @@ class MemoryArchive:
     def after(self, form_id: UUID, position: int, below: int | None, limit: int) -> Sequence[Row]:
         held = sorted(self.rows.get(form_id, {}).values(), key=lambda row: row.position)
         return [row for row in held if position < row.position and (below is None or row.position < below)][:limit]
+
+    def places(self, form_id: UUID, position: int, below: int, limit: int) -> Sequence[tuple[int, UUID]]:
+        return [(row.position, row.id) for row in self.after(form_id, position, below, limit)]
+
+    def positions(self, form_id: UUID, ids: Sequence[UUID]) -> dict[UUID, int]:
+        return {row.id: row.position for row in self.by_ids(form_id, ids)}
 
     def by_ids(self, form_id: UUID, ids: Sequence[UUID]) -> Sequence[Row]:
         held = self.rows.get(form_id, {})
@@ -65,3 +77,6 @@ class MemoryForms:
 
     def title(self, form_id: UUID) -> str:
         return "A form"
+
+    def pages(self, form_id: UUID) -> str:
+        return f"https://hub.example/submissions/{form_id}/"

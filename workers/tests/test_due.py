@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from apps.sinks import actions
+from apps.sinks import actions, replay
 from apps.sinks.contract import PermanentError, RetryableError
 from apps.sinks.models import Destination, Parked
 from apps.sinks.tests.kinds import Shelf, raising
@@ -107,7 +107,7 @@ def test_the_sweep_finds_failed_submissions_to_be_tried_again(cast: Cast) -> Non
     cast.archive.add(cast.form, 1)
     Shelf.script = [raising(PermanentError("No.", code="no"))]
     cast.flush(action)
-    actions.try_again(Parked.objects.all())
+    replay.ask_failed(Parked.objects.all())
     Destination.objects.update(next_attempt_at=None)
 
     assert sweeping(cast) == {action.destination_id: "shelf"}

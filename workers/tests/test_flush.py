@@ -1,11 +1,12 @@
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
 from django.utils import timezone
 
-from apps.sinks import actions
+from apps.sinks import actions, replay
 from apps.sinks.contract import (
     AmbiguousError,
     BackpressureError,
@@ -410,7 +411,7 @@ def test_a_plug_in_that_fails_in_an_unknown_way_is_tried_a_few_times_then_parked
         cast.flush(action)
 
     messages = set(Parked.objects.values_list("code", "message"))
-    assert messages == {("unexpected", "The action failed unexpectedly (KeyError).")}
+    assert messages == {("outcome_unknown", "The action failed unexpectedly (KeyError).")}
 
 
 def test_where_nothing_landed_an_unknown_failure_is_narrowed_down(cast: Cast) -> None:
@@ -436,7 +437,7 @@ def test_a_failed_submission_is_tried_again_when_somebody_asks(cast: Cast) -> No
     Shelf.script = [raising(PermanentError("Too long.", code="too_long", ids=frozenset({rows[0].id})))]
     cast.flush(action)
 
-    actions.try_again(Parked.objects.all())
+    replay.ask_failed(Parked.objects.all())
     cast.flush(action)
 
     assert Shelf.rows("oak") == ids(rows[1:] + rows[:1])
@@ -570,3 +571,18 @@ def test_destinations_that_fail_take_only_their_share_of_the_workers(cast: Cast)
     Destination.objects.filter(pk=dead[2].destination_id).update(failures=0)
     cast.flush(dead[2])
     assert len(Shelf.offers) == 1
+
+
+def test_a_worker_that_is_told_to_stop_ends_after_the_batch_and_leaves_the_rest_to_another(cast: Cast) -> None:
+    action = cast.action()
+    rows = cast.archive.add(cast.form, 25)
+
+    replace(cast.flusher(), stopping=lambda: True).flush(action.destination_id)
+
+    assert Shelf.rows("oak") == ids(rows[:10])
+    destination = Destination.objects.get(pk=action.destination_id)
+    assert destination.leased_until is None
+    assert destination.next_attempt_at is not None
+    assert destination.next_attempt_at <= timezone.now()
+    cast.flusher("another").flush(action.destination_id)
+    assert Shelf.rows("oak") == ids(rows)
