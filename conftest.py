@@ -27,6 +27,12 @@ JARS = ROOT / ".formhub" / "kafka-jars"
 SERVICES = {"postgres_service", "valkey_service", "kafka_service", "db", "transactional_db", "django_db_setup"}
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    faults = parser.getgroup("faults", "the fault suite, tests/faults")
+    faults.addoption("--faults", choices=("few", "all"), default="few", help="which cases: the fast ones, or all")
+    faults.addoption("--faults-seed", type=int, default=0, help="repeat the schedule that a failure has named")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:

