@@ -220,7 +220,7 @@ GAP = _asked(
     of=WORKER,
 )
 OUTBOX_ROWS = _asked("formhub_outbox_rows", "Submissions accepted while the log took none, not yet there", of=WORKER)
-OUTBOX_BYTES = _asked("formhub_outbox_bytes", "What they take", of=WORKER)
+OUTBOX_BYTES = _asked("formhub_outbox_bytes", "Bytes that the submissions in the outbox take", of=WORKER)
 OUTBOX_USED = _asked(
     "formhub_outbox_used_ratio", "Share of the outbox's bounds that is used, of rows or of bytes: the larger", of=WORKER
 )
