@@ -60,6 +60,9 @@ SELECT id, form_id, partition, value, headers, accepted_at FROM (
   ) head
 ) counted WHERE before < %s ORDER BY accepted_at, id
 """
+_FIND = """
+SELECT id, form_id, partition, value, headers, accepted_at FROM intake_outboxrow WHERE form_id = %s AND id = %s
+"""
 
 
 class OutboxAwayError(Exception):
@@ -217,7 +220,7 @@ def _columns(rows: Sequence[Row]) -> list[list[Any]]:
     ]
 
 
-# The relay's side, on Django's connection. All but `state` and `waiting` within a transaction of the caller's.
+# The relay's side, on Django's connection. All but `state`, `waiting` and `find` within a transaction of the caller's.
 
 
 def begin_turn() -> None:
@@ -238,10 +241,12 @@ def hold(partition: int) -> bool:
 
 def oldest(partition: int, items: int, size: int) -> list[Row]:
     """At most `items` rows, of some `size` bytes together, oldest first."""
-    return [
-        Row(id, form, number, bytes(value), _headers(headers), accepted_at)
-        for id, form, number, value, headers, accepted_at in _rows(_OLDEST, [partition, items, size])
-    ]
+    return list(map(_row, _rows(_OLDEST, [partition, items, size])))
+
+
+def find(form_id: UUID, id: UUID) -> Row | None:
+    """A submission that was accepted and that the log does not have yet."""
+    return next(map(_row, _rows(_FIND, [form_id, id])), None)
 
 
 def drop(ids: Collection[UUID]) -> None:
@@ -288,6 +293,11 @@ def recount() -> None:
             "UPDATE intake_outboxsize SET (rows, bytes) = "
             "(SELECT count(*), coalesce(sum(size), 0) FROM intake_outboxrow)"
         )
+
+
+def _row(columns: tuple[Any, ...]) -> Row:
+    id, form, partition, value, headers, accepted_at = columns
+    return Row(id, form, partition, bytes(value), _headers(headers), accepted_at)
 
 
 def _headers(written: str) -> Headers:

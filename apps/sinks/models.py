@@ -285,6 +285,14 @@ class Walk(models.Model):
     def __str__(self) -> str:
         return f"{self.purpose} of {self.binding_id}: {self.cursor} of {self.until}"
 
+    @property
+    def length(self) -> int:
+        return self.until - self.start
+
+    @property
+    def passed(self) -> int:
+        return self.cursor - self.start
+
 
 class Notice(models.Model):
     """What the owners and admins of an organization are told by mail. The key is the promise: each occasion once.

@@ -47,6 +47,7 @@ def environment(place: Place, services: Mapping[str, str]) -> dict[str, str]:
         "DJANGO_SETTINGS_MODULE": "formhub.settings.local",
         **services,
         "CELERY_BROKER_URL": services["REDIS_URL"],
+        "PUBLIC_URL": place.web,  # else a link that a worker writes, in a mail or a cell, would lead nowhere
         "SECRET_KEY_FILE": str(place.file("secret-key")),
         "ENCRYPTION_KEYS_FILE": str(place.file("encryption-keys")),
         "SHEETS_BASE_URL": place.sheets,

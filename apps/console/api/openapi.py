@@ -53,6 +53,7 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 ONE = _object({**SUBMISSION, "actions": {"type": "array", "items": ACTION}})
+ON_ITS_WAY = _object({name: SUBMISSION[name] for name in ("id", "form", "version", "accepted_at", "late")})
 LIST = _object(
     {
         "next": {"type": ["string", "null"], "format": "uri", "description": "The page after this one."},
@@ -142,10 +143,12 @@ def document_one(view: View) -> View:
         summary="Read a submission",
         description=(
             "Its answers, and where it stands at each action of its form: `waiting`, `delivered`, `failed`, or "
-            "`not_applicable` where the action's condition does not hold or it was off or not made yet."
+            "`not_applicable` where the action's condition does not hold or it was off or not made yet. One that was "
+            "accepted while the log was away is answered with 202 and without its answers until it is archived."
         ),
         parameters=[_FORM],
-        responses=_responses(ONE, "The submission.", _PARAMETERS | _UNKNOWN_ID),
+        responses=_responses(ONE, "The submission.", _PARAMETERS | _UNKNOWN_ID)
+        | {(202, "application/json"): OpenApiResponse(ON_ITS_WAY, "Accepted, and on its way; see Retry-After.")},
         examples=[_example("A delivered submission", _STUDENT | {"actions": [_DELIVERED]})],
     )
     return decorate(view)

@@ -23,17 +23,20 @@ from apps.console.api.cursors import NEWEST, ORDERS, Cursor, NoCursorError
 from apps.console.api.openapi import document_erase, document_list, document_one, document_submit_without_rights
 from apps.console.reading import standing
 from apps.forms.published import PublishedForm
+from apps.intake import outbox
 from apps.intake.api.submit import SubmitView
 from apps.orgs import access
 from apps.orgs.access import Right
 from apps.orgs.api.query import check_names, refuse, wrong
 from apps.sinks.queries import State
+from formhub.core.envelope import decode
 from formhub.core.problem import Problem
 
 PARAMETERS = ("order", "limit", "cursor")
 LIMIT, LIMIT_MAX = 100, 1000
 # A page ends before its limit once it holds so much: a thousand rows may be a gigabyte.
 PAGE_BYTES_MAX = 8 * 1024 * 1024
+ON_ITS_WAY_SECONDS = 10  # to ask again for one that waits for the log
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,7 @@ class SubmissionView(ReadingView):
         refuse(check_names(request.query_params))
         stored = queries.get(found.id, id)
         if stored is None:
-            raise _unknown()
+            return _on_its_way(found, id)
         body = _body(stored, found) | {"actions": [_action(state) for state in standing(stored)]}
         return Response(orjson.Fragment(_json(body)))
 
@@ -94,10 +97,32 @@ class SubmissionView(ReadingView):
                 "not_allowed",
                 "Your role in this organization does not allow you to erase: it takes an editor, an admin or an owner.",
             )
-        if queries.get(found.id, id) is None and not erasing.erased_before(found.id, id):
+        if not _known(found.id, id):
             raise _unknown()
         erasing.erase(who, found.organization, found.id, [id])
         return Response(status=204)
+
+
+def _on_its_way(form: PublishedForm, id: UUID) -> Response:
+    """What is known of a submission that was accepted while the log took none. Raises Problem 404 if there is none."""
+    row = outbox.find(form.id, id)
+    if row is None:
+        raise _unknown()
+    envelope = decode(row.value, row.headers)
+    body = {
+        "id": str(envelope.id),
+        "form": form.public_id,
+        "version": envelope.version,
+        "accepted_at": _moment(envelope.accepted_at),
+        "late": envelope.late,
+    }
+    return Response(body, status=202, headers={"Retry-After": str(ON_ITS_WAY_SECONDS)})
+
+
+def _known(form_id: UUID, id: UUID) -> bool:
+    """Whether it is in the archive, on its way there, or was there."""
+    archived = queries.get(form_id, id) is not None
+    return archived or outbox.find(form_id, id) is not None or erasing.erased_before(form_id, id)
 
 
 def _unknown() -> Problem:

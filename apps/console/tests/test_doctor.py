@@ -24,6 +24,7 @@ from apps.console import parts, readers
 from apps.console.doctor import buffers, database, installation, log, machine, report, verdict, work
 from apps.console.doctor.verdict import Level, Section, Verdict, bad, good, warn
 from apps.console.tests.test_figures import an_action, archived, parked
+from apps.intake.tests.outboxes import kept
 from apps.sinks import actions
 from apps.sinks.models import Binding, Destination
 from apps.sinks.registry import Registry
@@ -200,6 +201,42 @@ class TestPostgres:
         assert level(database.connections()) == "good"
         monkeypatch.setattr(database, "FULL", 0.0)
         assert level(database.connections()) == "warn"
+
+    @pytest.mark.django_db
+    def test_what_waits_in_the_outbox_too_long(self) -> None:
+        assert database.its_outbox() == good("empty")
+        kept()
+        assert database.its_outbox() == good("1 wait for the log")
+
+        kept(age=600)
+
+        found = database.its_outbox()
+        assert level(found) == "warn"
+        assert found.says == "2 wait, the oldest for 10 min"
+
+    @pytest.mark.django_db
+    def test_an_outbox_that_fills_up(self, settings: Settings) -> None:
+        settings.OUTBOX_ROWS_MAX = 4
+        kept()
+        kept()
+        assert level(database.its_outbox()) == "good"
+
+        kept()
+
+        found = database.its_outbox()
+        assert level(found) == "bad"
+        assert "75 % full" in found.says
+        assert "OUTBOX_ROWS_MAX" in found.remedy
+
+    @pytest.mark.django_db
+    def test_what_the_log_refuses(self) -> None:
+        kept(age=600, refused="too large")
+
+        found = database.its_outbox()
+
+        assert level(found) == "warn"
+        assert found.says == "the log refuses 1"
+        assert "relay --refused" in found.remedy
 
     @pytest.mark.django_db
     def test_secrets_whose_key_is_gone(self, settings: Settings) -> None:

@@ -20,6 +20,7 @@ from apps.console.tests.cast import a_key, a_member
 from apps.forms.models import Form
 from apps.intake import outbox
 from apps.intake.models import OutboxRow, OutboxSize
+from apps.intake.tests.outboxes import kept
 from apps.orgs.access import Actor
 from apps.orgs.models import AuditEntry, Role
 from apps.sinks import actions
@@ -92,6 +93,18 @@ def test_one_that_waits_in_the_outbox_goes_and_so_does_its_place_in_the_size() -
 
     assert not OutboxRow.objects.exists()
     assert (OutboxSize.objects.get().rows, OutboxSize.objects.get().bytes) == (0, 0)
+
+
+def test_one_that_waits_in_the_outbox_can_be_erased_over_the_api() -> None:
+    form = a_form()
+    row = kept(form.pk)
+    client = a_key(form, "manage")
+
+    assert client.get(address(form, row.id)).status_code == 202
+    assert [client.delete(address(form, row.id)).status_code for _ in range(2)] == [204, 204]
+    assert client.get(address(form, row.id)).status_code == 404
+    assert Tombstone.objects.get().submission_id == row.id
+    assert not OutboxRow.objects.exists()
 
 
 def test_the_trail_says_who_erased_what_and_nothing_of_its_answers() -> None:

@@ -5,10 +5,13 @@ import pytest
 from django.db import OperationalError
 from django.utils import timezone
 from prometheus_client import generate_latest
+from pytest_django import Settings as DjangoSettings
 
 from apps.archive.models import Submission
 from apps.console import figures
 from apps.console.figures import Deliveries, Figures
+from apps.intake.outbox import State
+from apps.intake.tests.outboxes import kept
 from apps.sinks import actions
 from apps.sinks.config import Settings
 from apps.sinks.models import Batch, BatchState, Binding, Destination, Parked
@@ -110,6 +113,27 @@ def test_what_an_action_that_is_off_no_longer_owes_does_not_wait() -> None:
     assert figures.read().waiting == {}
 
 
+def test_the_outbox_is_told_by_its_rows_its_oldest_and_what_the_log_refuses(settings: DjangoSettings) -> None:
+    settings.OUTBOX_ROWS_MAX = 10
+    kept(age=300)
+    row = kept(age=900, refused="too large")
+
+    found = figures.read().outbox
+    assert (found.rows, found.refused) == (2, 1)
+    assert found.bytes > row.size
+    # What is set aside waits for nobody.
+    assert 300 <= figures.age(found) < 400
+    assert figures.used(found) == 0.2
+
+
+def test_the_bound_of_the_outbox_that_is_reached_first_counts(settings: DjangoSettings) -> None:
+    settings.OUTBOX_ROWS_MAX, settings.OUTBOX_BYTES_MAX = 100, 1_000
+
+    assert figures.used(State(10, 900, None, 0)) == 0.9
+    assert figures.used(State(10, 50, None, 0)) == 0.1
+    assert figures.age(State(0, 0, None, 0)) == 0
+
+
 def test_counting_ends_somewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(figures, "COUNTED_MAX", 2)
     for number in range(4):
@@ -125,6 +149,7 @@ FOUND = Figures(
     parked={},
     waiting={"shelf": 12.5},
     unread=7,
+    outbox=State(3, 1_500, None, 2),
 )
 
 
@@ -153,6 +178,10 @@ def test_a_scrape_tells_each_kind_its_zeros_too() -> None:
     assert 'formhub_parked{kind="shelf"} 0.0' in text
     assert 'formhub_oldest_waiting_seconds{kind="shelf"} 12.5' in text
     assert "formhub_unread_records 7.0" in text
+    assert "formhub_outbox_rows 3.0" in text
+    assert "formhub_outbox_bytes 1500.0" in text
+    assert "formhub_outbox_refused 2.0" in text
+    assert "formhub_outbox_oldest_seconds 0.0" in text
 
 
 def test_many_scrapes_ask_the_database_once() -> None:

@@ -19,6 +19,7 @@ from apps.console import readers, status
 from apps.console.parts import NEEDED
 from apps.console.tests.cast import a_key, a_member
 from apps.console.tests.test_figures import archived
+from apps.intake.tests.outboxes import kept
 from apps.orgs.models import Role
 from apps.sinks import actions, rates
 from apps.sinks.config import Settings as SinkSettings
@@ -152,6 +153,25 @@ def test_a_buffer_that_forgets_is_no_buffer(operator: Client, settings: Settings
     assert component(found, "Valkey: buffer")[0] == "bad"
     assert "noeviction" in component(found, "Valkey: buffer")[1]
     assert component(found, "Valkey: cache and queues")[0] == "good"
+
+
+@pytest.mark.usefixtures("topic", "everybody")
+def test_what_waits_in_the_outbox_is_told_and_calls_for_nobody_until_the_log_refuses_it(
+    operator: Client, settings: Settings
+) -> None:
+    caught_up(settings)
+    settings.OUTBOX_ROWS_MAX = 4
+    assert component(asked(operator)[1], "Outbox") == ("good", "empty")
+
+    kept(age=600)
+    found = asked(operator)[1]
+    assert component(found, "Outbox") == ("wait", "1 wait for the log, the oldest for 10 min; 25 % full")
+    assert "1 wait for the log" in operator.get(STATUS).content.decode()
+
+    kept(refused="too large")
+    code, found = asked(operator)
+    assert (code, component(found, "Outbox")[0]) == (503, "bad")
+    assert "relay --refused" in component(found, "Outbox")[1]
 
 
 @pytest.mark.usefixtures("topic", "valkey_service")

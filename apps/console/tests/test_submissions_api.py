@@ -15,6 +15,7 @@ from apps.console.tests.cast import a_key, a_member
 from apps.forms.models import Form
 from apps.intake.commit import Committer
 from apps.intake.gate.memory import MemoryStore
+from apps.intake.tests.outboxes import kept
 from apps.orgs import keys
 from apps.orgs.models import Role
 from apps.sinks import actions
@@ -395,6 +396,32 @@ def test_what_is_not_archived_yet_cannot_be_told_from_an_unknown_id_and_says_so(
     body = problem(a_key(form, "read").get(address(form, uuid4())), 404, "not_found")
 
     assert "may not have been archived yet" in body["detail"]
+
+
+def test_one_that_was_accepted_while_the_log_was_away_is_on_its_way() -> None:
+    form = a_form()
+    row = kept(form.pk)
+
+    answer = a_key(form, "read").get(address(form, row.id))
+
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (202, "no-store")
+    assert int(answer.headers["Retry-After"]) > 0
+    assert answer.json() == {
+        "id": str(row.id),
+        "form": form.public_id,
+        "version": 1,
+        "accepted_at": row.accepted_at.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "late": True,
+    }
+    problem(a_key(form, "read").get(address(a_form(slug="second"), row.id)), 404, "not_found")
+
+
+def test_its_archived_form_is_the_one_that_is_shown_once_there_is_one() -> None:
+    form = a_form()
+    row = kept(form.pk)
+    writer.write([a_row(form=form.pk, organization=form.organization_id, id=row.id)])
+
+    assert a_key(form, "read").get(address(form, row.id)).json()["position"] == 1
 
 
 def test_a_submission_of_another_form_is_not_found_under_this_one() -> None:

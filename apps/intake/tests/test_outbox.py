@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection, connections, transaction
@@ -227,6 +227,14 @@ def test_a_batch_is_bounded_in_bytes_and_never_empty(make: Make) -> None:
         assert outbox.oldest(3, 10, 1) == rows[:1]
         assert outbox.oldest(3, 10, rows[0].size + 1) == rows[:2]
         assert outbox.oldest(3, 4, 1_000_000) == rows[:4]
+
+
+def test_one_is_found_by_its_id_under_its_form_alone(make: Make) -> None:
+    row = a_row(name="Zoë")
+    make().insert([row, a_row()])
+
+    assert outbox.find(row.form_id, row.id) == row
+    assert outbox.find(uuid4(), row.id) is None
 
 
 def test_rows_that_went_another_way_are_counted_anew(make: Make) -> None:

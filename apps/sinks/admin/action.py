@@ -48,6 +48,7 @@ class ActionAdmin(OrgScopedAdmin):
     ordering = ("-id",)  # a chooser's pages need an order as well as the list's
     search_fields = ("name", "form__title")
     search_help_text = gettext_lazy("Search by the name of the action or of its form")
+    empty_text = gettext_lazy("An action does something with each submission, such as writing it to a Google Sheet.")
     actions = ("pause_all", "resume_all", "test_all")
 
     class Media:
@@ -184,7 +185,7 @@ class ActionAdmin(OrgScopedAdmin):
         if not obj.failed_count:
             return 0
         address = f"{reverse('admin:sinks_parked_changelist')}?again__exact=0&binding__id__exact={obj.pk}"
-        return format_html('<a href="{}">{}</a>', address, obj.failed_count)
+        return format_html('<a class="fh-link" href="{}">{}</a>', address, obj.failed_count)
 
     def _changeable(self, request: HttpRequest, bindings: Iterable[Binding]) -> list[Binding]:
         return [binding for binding in bindings if self.has_change_permission(request, binding)]

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -110,8 +111,9 @@ def setting_names(kind: type[Sink] | None) -> list[str]:
 
 
 def _themed(field: forms.Field) -> forms.Field:
-    """The kind's input in the theme's look."""
+    """The kind's input in the theme's look, its label written as the others are."""
     field = copy.deepcopy(field)
+    field.label = capfirst(field.label)
     widget = field.widget
     like: forms.Widget | None = None
     if isinstance(widget, forms.Textarea):

@@ -30,11 +30,12 @@ class DeliveryAdmin(LongListAdmin):
     search_fields = ("id",)
     search_help_text = gettext_lazy("Search by the id of a submission or of a delivery")
     fields = (
-        "kind", "where", "state", "size", "late", "attempts", "tries", "last_error",
+        "kind", "where", "state", "size", "came_late", "attempts", "troubles", "last_error",
         "created_at", "offered_at", "finished_at", "submissions",
     )  # fmt: skip
     readonly_fields = fields
     change_form_template = "sinks/admin/delivery.html"
+    empty_text = gettext_lazy("Submissions are delivered in batches: each call to a service is listed here.")
 
     class Media:
         css = {"all": ("forms/admin.css",)}
@@ -71,6 +72,16 @@ class DeliveryAdmin(LongListAdmin):
         if len(key) <= KEY_SHOWN:
             return key
         return format_html('<span title="{}">{}…</span>', key[:500], key[:KEY_SHOWN])
+
+    @admin.display(description=gettext_lazy("late"))
+    def came_late(self, obj: Batch) -> str:
+        return _("Yes: tried again, or filled in afterwards") if obj.late else _("No")
+
+    @admin.display(description=gettext_lazy("attempts that failed"))
+    def troubles(self, obj: Batch) -> Any:
+        """When each of the newest was made, and the code it ended with."""
+        rows = [(attempt.get("at", ""), attempt.get("code", "")) for attempt in obj.tries]
+        return format_html("<ul>{}</ul>", format_html_join("", "<li>{}: {}</li>", rows)) if rows else ""
 
     @admin.display(description=gettext_lazy("trouble"))
     def trouble(self, obj: Batch) -> str:

@@ -8,6 +8,7 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.orgs import access, audit
@@ -35,7 +36,7 @@ class CodeFilter(admin.SimpleListFilter):
 
 @admin.register(Parked)
 class FailedAdmin(LongListAdmin):
-    list_display = ("parked_at", "action_name", "submission", "code", "trouble", "attempts", "again")
+    list_display = ("parked_at", "action_name", "submission", "code", "trouble", "attempts", "asked")
     list_filter = (
         "again",
         ("binding__form", RelatedOnlyFieldListFilter),
@@ -48,7 +49,8 @@ class FailedAdmin(LongListAdmin):
     search_fields = ("submission_id",)
     search_help_text = gettext_lazy("Search by the id of a submission")
     actions = ("try_again",)
-    fields = ("action_name", "submission", "code", "message", "attempts", "again", "parked_at")
+    empty_text = gettext_lazy("What could not be delivered is kept here with its reason, until it is tried again.")
+    fields = ("action_name", "submission", "code", "message", "attempts", "asked", "parked_at")
     readonly_fields = fields
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> Any:
@@ -70,6 +72,10 @@ class FailedAdmin(LongListAdmin):
         if len(obj.message) <= MESSAGE_SHOWN:
             return obj.message
         return format_html('<span title="{}">{}…</span>', obj.message[:500], obj.message[:MESSAGE_SHOWN])
+
+    @admin.display(description=gettext_lazy("will be tried again"))
+    def asked(self, obj: Parked) -> str:
+        return _("Yes") if obj.again else _("No")
 
     def has_try_again_permission(self, request: HttpRequest) -> bool:
         return self.permitted(request, Right.EDIT)

@@ -17,12 +17,16 @@ from apps.sinks.replay import Asked, OnceOnlyError, Wanted
 
 
 class Replaying(Protocol):
-    """refused: why nothing can be replayed. unsure: how many are left out because they may have arrived."""
+    """binding: None if rows of several are meant. refused: why nothing can be replayed. unsure: how many are left out
+    because they may have arrived.
+    """
 
     refused: str
     paused: bool
     of_delivered: bool
 
+    @property
+    def binding(self) -> Binding | None: ...
     def count(self) -> int: ...
     def unsure(self) -> int: ...
     def ask(self, *, unsure: bool) -> Asked: ...
@@ -34,6 +38,7 @@ class OfFailed:
     refused, of_delivered = "", False
 
     def __init__(self, binding: Binding | None = None, rows: QuerySet[Parked] | None = None) -> None:
+        self.binding = binding
         self.rows = Parked.objects.filter(binding=binding) if rows is None else rows
         self.paused = binding is not None and binding.state == "paused"
 

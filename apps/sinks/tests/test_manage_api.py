@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from apps.forms.models import Form
 from apps.orgs import keys
@@ -15,9 +16,9 @@ from apps.sinks import actions
 from apps.sinks.api.settings_schema import schema_of
 from apps.sinks.builtin.google_sheets.sink import GoogleSheets
 from apps.sinks.config import Settings
-from apps.sinks.models import Batch, BatchItem, BatchState, Binding, Parked
+from apps.sinks.models import Batch, BatchItem, BatchState, Binding, FormerItem, Parked
 from apps.sinks.registry import registry
-from apps.sinks.tests.kinds import Shelf
+from apps.sinks.tests.kinds import Letterbox, Shelf
 from formhub.core import secrets
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
@@ -61,9 +62,10 @@ def an_action(form: Form, **changes: Any) -> Binding:
         "name": "To the shelf",
         "settings": Settings({"shelf": "oak", "shade": ""}, {"token": "hush"}),
         "position": 0,
+        "sink": Shelf,
         **changes,
     }
-    return actions.create(organization_id=form.organization_id, form_id=form.pk, sink=Shelf, **values)
+    return actions.create(organization_id=form.organization_id, form_id=form.pk, **values)
 
 
 def errors_in(answer: Any) -> set[tuple[str, str]]:
@@ -223,6 +225,7 @@ def a_delivery(action: Binding, sequence: int = 1, state: str = BatchState.DELIV
         state=state,
         size=1,
         turn=str(sequence),
+        finished_at=timezone.now() if state == BatchState.DELIVERED else None,
     )
     BatchItem.objects.create(binding=action, submission_id=uuid4(), batch=batch, position=sequence)
     return batch
@@ -286,3 +289,45 @@ def test_strangers_and_keys_of_other_forms_find_no_delivery(form: Form) -> None:
         assert found(client, submission=batch.items.get().submission_id) == []
         assert client.get(f"/api/v1/deliveries/{batch.pk}").status_code == 404
     assert found(a_program(form, "read", form_id=form.pk)) == [str(batch.pk)]
+
+
+def test_what_was_delivered_is_delivered_again_by_a_kind_that_may_repeat(
+    form: Form, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "kinds", lambda: [Shelf, Letterbox])
+    action = an_action(form, sink=Letterbox)
+    one, two = (a_delivery(action, position).items.get() for position in (1, 2))
+    a_delivery(action, 3, BatchState.PENDING)
+    client, place = a_program(form), address(form, action.pk, "replay")
+
+    some = send(client, "POST", place, {"of": "delivered", "submissions": [str(two.submission_id)]})
+    rest = send(client, "POST", place, {"of": "delivered"})
+    again = send(client, "POST", place, {"of": "delivered"})
+
+    assert [answer.json() for answer in (some, rest, again)] == [
+        {"submissions": 1, "more": False}, {"submissions": 1, "more": False}, {"submissions": 0, "more": False},
+    ]  # fmt: skip
+    waiting = Parked.objects.filter(binding=action, again=True)
+    assert set(waiting.values_list("submission_id", flat=True)) == {one.submission_id, two.submission_id}
+    assert set(FormerItem.objects.values_list("submission_id", flat=True)) == {one.submission_id, two.submission_id}
+    backlog = client.get(address(form, action.pk, "backlog")).json()
+    assert (backlog["to_be_tried_again"], backlog["failed"]) == (2, 0)
+    assert AuditEntry.objects.filter(action="replayed").count() == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        pytest.param({"of": "delivered"}, ("of", "delivered_once"), id="a kind that delivers once"),
+        pytest.param({"of": "delivered", "code": "x"}, ("code", "not_for_delivered"), id="by a code"),
+        pytest.param({"of": "everything"}, ("of", "invalid_choice"), id="of what"),
+    ],
+)
+def test_what_cannot_be_delivered_again_is_refused_by_name(
+    form: Form, body: dict[str, Any], error: tuple[str, str]
+) -> None:
+    action = an_action(form)
+    a_delivery(action)
+
+    assert errors_in(send(a_program(form), "POST", address(form, action.pk, "replay"), body)) == {error}
+    assert not Parked.objects.exists()

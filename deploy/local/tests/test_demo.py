@@ -95,6 +95,10 @@ def test_our_secret_is_the_only_one_whichever_way_another_is_given(
     assert (found["DATABASE_URL"], found["LOG_LEVEL"]) == (SERVICES["DATABASE_URL"], "DEBUG")
 
 
+def test_a_link_that_a_worker_writes_leads_to_the_demo(place: Place) -> None:
+    assert environment(place, SERVICES)["PUBLIC_URL"] == place.web
+
+
 def test_loopback_is_never_asked_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "intranet")
     monkeypatch.delenv("NO_PROXY", raising=False)
