@@ -4,7 +4,7 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(
 BIN := .venv/bin
 ARGS ?=
 # Only tests that need services: `test-fast` need not even read them.
-SLOW_TO_COLLECT := tests/browser $(addprefix tests/test_,api_fuzz.py api_rights.py api_docs.py admin_tenancy.py main_job.py roles.py)
+SLOW_TO_COLLECT := tests/browser $(addprefix tests/test_,submit_outages.py api_fuzz.py api_rights.py api_docs.py admin_tenancy.py main_job.py roles.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo clean-demo test test-fast test-faults test-mutations faultlib lint format types browser load bench-ingest bench-archive bench-pipeline bench-isolation bench-sheets soak screenshots

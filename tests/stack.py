@@ -46,8 +46,11 @@ class Stack:
         return f"http://127.0.0.1:{self.port}"
 
     def manage(self, *arguments: str) -> None:
+        self.python("manage.py", *arguments)
+
+    def python(self, *arguments: str) -> None:
         done = subprocess.run(
-            [sys.executable, "manage.py", *arguments],
+            [sys.executable, *arguments],
             cwd=ROOT, env=self._environment, capture_output=True, text=True, timeout=180, check=False,
         )  # fmt: skip
         assert done.returncode == 0, f"{arguments}: {done.stdout[-2000:]}{done.stderr[-3000:]}"

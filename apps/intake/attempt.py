@@ -8,6 +8,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -22,8 +23,10 @@ from apps.forms.schema import AnswersRefused
 from apps.intake import idempotency, process, receipts, throttle
 from apps.intake.accept import DOORS, Accepted, Pending, accept
 from apps.intake.gate.base import Claim, Entry
+from apps.intake.look_ups import NotLookedUpError
 from apps.intake.parsing.reserved import Payload
 from apps.intake.ticket import RETRY_SECONDS, NotCommittedError
+from apps.orgs import keys
 from apps.orgs.keys import KeyGrant
 from formhub.core import lanes, logs
 from formhub.core.clock import Clock, SystemClock
@@ -38,18 +41,49 @@ LOOK_SECONDS = 0.1
 _ACCEPTED = {door: ACCEPTED.labels(door) for door in DOORS}
 
 
-def find_form(name: str) -> PublishedForm:
-    """Raises Problem 404, and 503 where only the database could tell; Elsewhere where that may not be asked."""
+async def find_form(name: str) -> PublishedForm:
+    """Raises Problem 404, and 503 where only the database could tell."""
     try:
-        form = published.peek(name) if lanes.on_loop() else published.by_name(name)
-    except published.NotCached:
-        raise lanes.Elsewhere from None
-    except Error as error:
+        form = await _form(name)
+    except (Error, NotLookedUpError) as error:
         # Only for a form that this process has not seen for minutes: the others are remembered.
         raise not_looked_up() from error
     if form is None:
         raise Problem(404, "not_found", "There is no published form at this address.")
     return form
+
+
+async def _form(name: str) -> PublishedForm | None:
+    if not lanes.on_loop():
+        return published.by_name(name)
+    try:
+        return published.peek(name)
+    except published.NotCached:
+        return await process.look_ups().ask(("form", name), partial(published.by_name, name))
+
+
+async def grant_of(token: str) -> KeyGrant | None:
+    """What the API key allows; None for one that is unknown, revoked or expired. Raises Problem 503."""
+    try:
+        return await _grant(token)
+    except (Error, NotLookedUpError) as error:
+        raise not_looked_up() from error
+
+
+async def _grant(token: str) -> KeyGrant | None:
+    if not lanes.on_loop():
+        return keys.grant(token)
+    try:
+        return keys.peek(token)
+    except keys.NotCached:
+        pass
+    try:
+        return await process.look_ups().ask(("key", keys.hash_of(token)), partial(keys.grant, token))
+    except NotLookedUpError as error:
+        try:
+            return keys.honoured(token)
+        except keys.NotCached:
+            raise error from None
 
 
 @dataclass(frozen=True, slots=True)

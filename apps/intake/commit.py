@@ -197,7 +197,6 @@ class Committer:
         for ticket, outcome in zip(group.tickets, outcomes, strict=True):
             if isinstance(outcome, Receipt):
                 ACK_SECONDS.observe(now - ticket.since)
-        PENDING.set(self._items)
 
     def _settle(self, tickets: list[Ticket], outcomes: list[Published]) -> Futures:
         self._release(tickets)
@@ -269,6 +268,7 @@ class Committer:
     def _release(self, tickets: list[Ticket]) -> None:
         self._items -= len(tickets)
         self._bytes -= sum(ticket.size for ticket in tickets)
+        PENDING.set(self._items)
 
 
 def _finish(tickets: list[Ticket], outcome: Outcome) -> Futures:

@@ -1,4 +1,4 @@
-"""What a process has one of: the committer, the keeper and the gate."""
+"""What a process has one of: the committer, the keeper, the gate and the look-ups."""
 
 import atexit
 
@@ -8,6 +8,7 @@ from apps.intake.commit import Bounds, Committer
 from apps.intake.gate.gate import Gate
 from apps.intake.gate.redis import RedisStore
 from apps.intake.keep import Keeper
+from apps.intake.look_ups import LookUps
 from apps.intake.once import OncePerProcess
 from apps.intake.outbox import PostgresStore
 from formhub.core.stream.kafka import KafkaPublisher
@@ -39,6 +40,7 @@ def _make_gate() -> Gate:
 committer = OncePerProcess(_make_committer)
 keeper = OncePerProcess(_make_keeper)
 gate = OncePerProcess(_make_gate)
+look_ups = OncePerProcess(LookUps)
 
 
 def seconds_since_receipt() -> float | None:
@@ -53,6 +55,8 @@ def seconds_since_kept() -> float | None:
 
 def close(seconds: float = CLOSE_SECONDS) -> None:
     """Let what is pending reach the broker, or the outbox; what comes later is refused."""
+    if asking := look_ups.install(None):
+        asking.close()
     if committing := committer.install(None):
         committing.close(seconds)
     # The last: what the log did not take in time may be on its way here.

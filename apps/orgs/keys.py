@@ -152,6 +152,18 @@ class KeyCache:
             raise NotCached
         return self._unexpired(seen)
 
+    def honoured(self, token: str) -> KeyGrant | None:
+        """What the database said last, for whoever waited for it in vain. Raises NotCached where that is too old."""
+        digest, now = hash_of(token), self._clock.monotonic()
+        with self._lock:
+            seen = self._seen.get(digest)
+            if seen is None or now - seen.at > STALE_SECONDS:
+                raise NotCached
+            # Nobody else waits for it so soon.
+            self._seen[digest] = replace(seen, asked=now)
+        logger.warning("the database is silent: a key seen %.0f s ago is still honoured", now - seen.at)
+        return self._unexpired(seen)
+
     def clear(self) -> None:
         with self._lock:
             self._seen.clear()
@@ -209,6 +221,10 @@ def grant(token: str) -> KeyGrant | None:
 
 def peek(token: str) -> KeyGrant | None:
     return _cache.peek(token)
+
+
+def honoured(token: str) -> KeyGrant | None:
+    return _cache.honoured(token)
 
 
 def clear_cache() -> None:

@@ -10,9 +10,7 @@ drive it as well: what is answered, and in which order, is the same everywhere.
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import Executor
-from contextvars import copy_context
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from django.core.handlers.exception import response_for_exception
@@ -28,10 +26,6 @@ Value = TypeVar("Value")
 Answer = Coroutine[Any, Any, HttpResponseBase]
 
 
-class Elsewhere(Exception):  # noqa: N818 - an answer, not a failure
-    """Only a thread can answer this. Raised before anything was read or done."""
-
-
 class ShortView(Protocol):
     """`short`: methods; `inline_bytes`: a larger body is for a thread, which then drives the same coroutine."""
 
@@ -39,7 +33,7 @@ class ShortView(Protocol):
     inline_bytes: ClassVar[int]
 
     def answer(self, request: HttpRequest, **kwargs: Any) -> Answer:
-        """May raise Elsewhere where a loop runs it; any other exception is a defect."""
+        """An exception is a defect."""
 
 
 def on_loop() -> bool:
@@ -65,15 +59,14 @@ def drive_in_turn(make: Callable[[], Answer]) -> HttpResponseBase:
 
 
 class Lane:
-    """The short way. `threads`: where views go on that a loop cannot answer."""
+    """The short way."""
 
-    def __init__(self, middleware: Sequence[str], threads: Executor | None = None) -> None:
+    def __init__(self, middleware: Sequence[str]) -> None:
         steps = [import_string(path)(_never_called) for path in middleware]
         self._before = [step.process_request for step in steps if hasattr(step, "process_request")]
         self._view = [step.process_view for step in steps if hasattr(step, "process_view")]
         self._failed = [step.process_exception for step in steps if hasattr(step, "process_exception")]
         self._after = [step.process_response for step in reversed(steps) if hasattr(step, "process_response")]
-        self._threads = threads
 
     def match(self, method: str, path: str) -> ResolverMatch | None:
         """None for what goes the site's way."""
@@ -98,14 +91,8 @@ class Lane:
         return response
 
     async def _answer(self, request: HttpRequest, match: ResolverMatch) -> HttpResponseBase:
-        make: Callable[[], Answer] = partial(view_of(match)().answer, request, **match.kwargs)
         try:
-            try:
-                return await make()
-            except Elsewhere:
-                assert self._threads is not None
-                loop = asyncio.get_running_loop()
-                return await loop.run_in_executor(self._threads, copy_context().run, drive_in_turn, make)
+            return await view_of(match)().answer(request, **match.kwargs)
         except Exception as error:  # noqa: BLE001 - as Django does it for every view
             for step in self._failed:
                 step(request, error)

@@ -38,10 +38,12 @@ class BodyTooSlowError(OSError):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Of one process. `threads`: of the site's way; `waiting`: how many more requests may wait for one; `bytes`: of
-    bodies that are held on the loop; `body_seconds`: for a body that is read there, or a piece of a longer one.
+    """Of one process. `requests`: at a time, those included whose callers have left; `threads`: of the site's way;
+    `waiting`: how many more requests may wait for one; `bytes`: of bodies that are held on the loop; `body_seconds`:
+    for a body that is read there, or a piece of a longer one.
     """
 
+    requests: int
     threads: int
     waiting: int
     bytes: int
@@ -53,7 +55,8 @@ class Application:
         self._site = site
         self._bounds = bounds
         self._threads = ThreadPoolExecutor(bounds.threads, thread_name_prefix="site")
-        self._lane = Lane(settings.SHORT_MIDDLEWARE, self._threads)
+        self._lane = Lane(settings.SHORT_MIDDLEWARE)
+        self._requests = 0
         self._in_threads = 0
         self._held = 0
 
@@ -61,6 +64,8 @@ class Application:
     def on(cls, site: Wsgi) -> "Application":
         """With the bounds of the settings."""
         bounds = Bounds(
+            # One for each connection; whoever leaves without his answer makes room for another, and his stays.
+            requests=settings.WEB_CONNECTIONS_MAX,
             threads=settings.WEB_THREADS,
             waiting=settings.WEB_WAITING_MAX,
             bytes=settings.WEB_BODIES_BYTES_MAX,
@@ -84,15 +89,17 @@ class Application:
         environ = environ_of(scope)
         length = int(environ.get("CONTENT_LENGTH") or 0)
         held = min(length, BUFFER_BYTES)
-        if held > self._bounds.bytes - self._held:
+        if self._requests >= self._bounds.requests or held > self._bounds.bytes - self._held:
             _refuse(protocol, _busy())
             return
+        self._requests += 1
         self._held += held
         try:
             await self._respond(environ, length, protocol)
         except BodyTooSlowError:
             _refuse(protocol, _too_slow())
         finally:
+            self._requests -= 1
             self._held -= held
 
     async def _respond(self, environ: Environ, length: int, protocol: Any) -> None:

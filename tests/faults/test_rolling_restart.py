@@ -113,7 +113,7 @@ def ended(stack: Stack, role: str) -> int:
     return child.wait(60)
 
 
-@pytest.mark.parametrize("interface", ["wsgi"])
+@pytest.mark.parametrize("interface", ["wsgi", "rsgi"])
 def test_nobody_notices_a_restart_of_every_process(
     halves: list[Stack], balancer: Balancer, emulator: SheetsEmulator, tmp_path: Path, interface: str
 ) -> None:

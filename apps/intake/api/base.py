@@ -9,11 +9,10 @@ from rest_framework.views import APIView
 
 from apps.forms.published import PublishedForm
 from apps.intake.api import cors
-from apps.intake.attempt import Caller, as_problem, find_form
-from apps.orgs import keys
+from apps.intake.attempt import Caller, as_problem, find_form, grant_of
 from apps.orgs.keys import KeyGrant
 from formhub.core import problem
-from formhub.core.lanes import Elsewhere, drive, on_loop
+from formhub.core.lanes import drive
 from formhub.core.metrics import REFUSED
 from formhub.core.problem import Problem
 
@@ -41,8 +40,6 @@ class PublicView(APIView):
     async def answer(self, request: HttpRequest, form: str) -> HttpResponse:
         try:
             response = await self.take(request, form)
-        except Elsewhere:
-            raise
         except Exception as error:
             found = as_problem(error) or problem.from_exception(error)
             REFUSED.labels(found.code if found else "server_error").inc()
@@ -60,14 +57,14 @@ class PublicView(APIView):
     def post(self, request: HttpRequest, form: str) -> HttpResponse:
         return drive(self.answer(request, form))
 
-    def find(self, name: str) -> PublishedForm:
-        """The form whose sites may read the answer. Raises Problem 404, 503, Elsewhere."""
-        found = find_form(name)
+    async def find(self, name: str) -> PublishedForm:
+        """The form whose sites may read the answer. Raises Problem 404, 503."""
+        found = await find_form(name)
         self.origins = found.allowed_origins
         return found
 
     def options(self, request: Request, form: str) -> HttpResponse:  # type: ignore[override]
-        self.find(form)
+        drive(self.find(form))
         response = HttpResponse(status=204)
         cors.preflight(response)
         return response
@@ -91,22 +88,19 @@ class PublicView(APIView):
         return finished
 
 
-def caller_of(request: HttpRequest, form: PublishedForm) -> Caller:
-    """Raises Problem 401, 403, 404, Elsewhere."""
-    return Caller.of(request, _grant(request, form))
+async def caller_of(request: HttpRequest, form: PublishedForm) -> Caller:
+    """Raises Problem 401, 403, 404, 503."""
+    return Caller.of(request, await _grant(request, form))
 
 
-def _grant(request: HttpRequest, form: PublishedForm) -> KeyGrant | None:
+async def _grant(request: HttpRequest, form: PublishedForm) -> KeyGrant | None:
     """The API key's rights, None for a caller without one."""
     scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
     if scheme.lower() != "bearer":
         if form.key_required:
             raise Problem(401, "key_required", "This form takes submissions with an API key only.", headers=_BEARER)
         return None
-    try:
-        grant = keys.peek(token.strip()) if on_loop() else keys.grant(token.strip())
-    except keys.NotCached:
-        raise Elsewhere from None
+    grant = await grant_of(token.strip())
     if grant is None:
         raise Problem(401, "invalid_key", "This API key is not known, was revoked, or has expired.", headers=_BEARER)
     if grant.organization != form.organization:

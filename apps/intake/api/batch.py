@@ -25,8 +25,8 @@ class BatchView(PublicView):
     """Each submission is taken or refused by itself. Only what cannot be told apart is refused as a whole."""
 
     async def take(self, request: HttpRequest, form: str) -> HttpResponse:
-        found = self.find(form)
-        caller = caller_of(request, found)
+        found = await self.find(form)
+        caller = await caller_of(request, found)
         sent = await _read(request, found, caller)
         answers, entry = batch.submit(found, caller, [_reader(piece) for piece in sent.pieces])
         response = _respond(sent.kind, answers)

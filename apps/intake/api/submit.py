@@ -24,8 +24,8 @@ class SubmitView(PublicView):
     inline_bytes = 64 * 1024
 
     async def take(self, request: HttpRequest, form: str) -> HttpResponse:
-        found = self.find(form)
-        attempt = Attempt(found, caller_of(request, found))
+        found = await self.find(form)
+        attempt = Attempt(found, await caller_of(request, found))
         await attempt.enter(lambda: _read(request))
         replayed = attempt.replayed()
         response = _respond(request, attempt, replayed or await attempt.finish())

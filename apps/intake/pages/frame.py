@@ -15,6 +15,7 @@ from apps.forms.published import PublishedForm
 from apps.intake.attempt import find_form
 from apps.intake.pages import languages, words
 from apps.intake.pages.languages import Language
+from formhub.core.lanes import drive
 from formhub.core.problem import Problem
 
 EMBED = "embed"
@@ -95,7 +96,7 @@ def for_form(
     @wraps(view)
     def wrapped(request: HttpRequest, form: str, *args: Rest.args, **kwargs: Rest.kwargs) -> HttpResponse:
         try:
-            found = find_form(form)
+            found = drive(find_form(form))
         except Problem as problem:
             return Frame.of(request, form).refuse(problem)
         frame = Frame.of(request, form, found)

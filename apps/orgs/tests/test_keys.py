@@ -314,6 +314,21 @@ class TestWithoutADatabase:
         assert len(asked) == 2
         assert token not in caplog.text
 
+    def test_whoever_waits_in_vain_takes_what_was_said_last_and_no_longer_than_promised(
+        self, cache: KeyCache, clock: ManualClock, organization: Organization
+    ) -> None:
+        _, token = a_key(organization)
+        with pytest.raises(keys.NotCached):
+            cache.honoured(token)
+        grant = cache.grant(token)
+
+        clock.advance(STALE_SECONDS)
+        assert cache.honoured(token) == grant
+        assert cache.peek(token) == grant
+        clock.advance(A_MOMENT)
+        with pytest.raises(keys.NotCached):
+            cache.honoured(token)
+
     def test_a_key_still_expires(self, cache: KeyCache, clock: ManualClock, organization: Organization) -> None:
         _, token = a_key(organization, expires_at=clock.now() + timedelta(seconds=60))
         cache.grant(token)

@@ -61,7 +61,7 @@ def a_scope(path: str = "/page/", method: str = "GET", length: int = 0, **change
 
 
 def an_application(site: Site, **bounds: Any) -> Application:
-    usual: dict[str, Any] = {"threads": 2, "waiting": 1, "bytes": 10_000_000, "body_seconds": 10}
+    usual: dict[str, Any] = {"requests": 100, "threads": 2, "waiting": 1, "bytes": 10_000_000, "body_seconds": 10}
     return Application(site, Bounds(**usual | bounds))  # type: ignore[arg-type]
 
 
@@ -102,6 +102,20 @@ def test_bodies_beyond_what_is_held_are_answered_503() -> None:
         return [waiting.status, refused.status, later.status]
 
     assert run(two()) == [408, 503, 200]
+
+
+def test_requests_beyond_all_that_a_process_takes_are_answered_503() -> None:
+    async def three() -> list[int]:
+        application = an_application(echo, requests=1, body_seconds=0.2)
+        waiting, refused, later = Protocol(stuck=True), Protocol(), Protocol()
+        first = asyncio.create_task(application.__rsgi__(a_scope(method="POST", length=10), waiting))
+        await asyncio.sleep(0)
+        await application.__rsgi__(a_scope(), refused)
+        await first
+        await application.__rsgi__(a_scope(), later)
+        return [waiting.status, refused.status, later.status]
+
+    assert run(three()) == [408, 503, 200]
 
 
 def test_requests_beyond_threads_and_waiting_are_answered_503() -> None:
