@@ -127,7 +127,14 @@ class ActionAdmin(OrgScopedAdmin):
         if obj is not None:
             more |= {"standing": standing(obj), "can_repeat": replay.can_repeat(obj), "fill": walks.filling(obj)}
             more["hints"] = hints.of(obj)
-        return super().change_view(request, object_id, form_url, more)
+        response = super().change_view(request, object_id, form_url, more)
+        verb = _verb(request)
+        if obj is None or verb is None or verb not in VERBS or response.status_code != 200:
+            return response
+        # Whoever wants an action to stop need not mend its settings first.
+        self._act(request, obj, verb)
+        messages.warning(request, _("What was changed in the form was not saved: it holds errors."))
+        return HttpResponseRedirect(reverse("admin:sinks_binding_change", args=[obj.pk]))
 
     def replay_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Asks first, with the number. `of=delivered`: what was delivered, in all or by one `delivery`."""
@@ -145,7 +152,7 @@ class ActionAdmin(OrgScopedAdmin):
         return HttpResponseRedirect(address)
 
     def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
-        verb = next((name for name in (*VERBS, "test") if f"_{name}" in request.POST), None)
+        verb = _verb(request)
         if verb is None:
             return super().response_change(request, obj)
         if verb == "test":
@@ -202,6 +209,11 @@ class ActionAdmin(OrgScopedAdmin):
 
     def _kind(self, request: HttpRequest, obj: Binding | None) -> type[Sink] | None:
         return _known(obj.kind if obj else request.GET.get("kind", ""))
+
+
+def _verb(request: HttpRequest) -> str | None:
+    """What a button beside those for saving asks for."""
+    return next((name for name in (*VERBS, "test") if f"_{name}" in request.POST), None)
 
 
 def _known(name: str) -> type[Sink] | None:

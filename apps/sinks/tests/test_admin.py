@@ -163,6 +163,16 @@ def test_the_test_button_says_what_the_kind_found() -> None:
     assert "The shelf oak is there." in page.content.decode()
 
 
+def test_an_action_is_paused_though_what_stands_in_its_form_cannot_be_saved() -> None:
+    form = a_form()
+    action = an_action(form)
+
+    answer = signed_in(form).post(page_of(action), sent(name="", _pause="1"), follow=True)
+
+    assert (Binding.objects.get().state, Binding.objects.get().name) == ("paused", action.name)
+    assert "was not saved" in answer.content.decode()
+
+
 def test_a_pause_shows_its_reason_and_remedy() -> None:
     form = a_form()
     action = an_action(form)
