@@ -18,6 +18,7 @@ from django.db import close_old_connections
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import Resolver404, ResolverMatch, get_resolver
+from django.utils.log import log_response
 from django.utils.module_loading import import_string
 
 from formhub.core import requests
@@ -88,6 +89,8 @@ class Lane:
                 response = await self._answer(request, match)
             for step in self._after:
                 response = step(request, response)
+            if response.status_code >= 400:  # as Django does it on the site's way
+                log_response("%s: %s", response.reason_phrase, request.path, response=response, request=request)
         return response
 
     async def _answer(self, request: HttpRequest, match: ResolverMatch) -> HttpResponseBase:

@@ -10,6 +10,10 @@ import pytest
 from playwright.sync_api import Browser, FrameLocator, Page, expect
 
 from apps.forms.models import Form
+from apps.intake import process
+from apps.intake.commit import Bounds
+from apps.intake.keep import Keeper
+from apps.intake.tests.outboxes import MemoryStore
 from apps.intake.tests.test_services import Log
 from tests.browser.forms import EVENT, STUDENT
 
@@ -157,7 +161,16 @@ def test_other_answers_after_going_back_are_sent_only_when_asked_for(
     assert [answers["name"] for answers in sent(log, form)] == ["Ada Lovelace", "Grace Hopper"]
 
 
-def test_while_the_log_is_away_nothing_typed_is_lost(
+@pytest.fixture
+def no_outbox() -> Iterator[None]:
+    """The second door is shut."""
+    before = process.keeper.install(Keeper(MemoryStore(broken=True), Bounds(items=10, bytes=1_000_000, seconds=1)))
+    yield
+    process.keeper.install(before)
+
+
+@pytest.mark.usefixtures("no_outbox")
+def test_while_both_doors_are_shut_nothing_typed_is_lost(
     page: Page, publish: Publish, address: Address, log: Log, kafka_service: Any
 ) -> None:
     form = publish(STUDENT)

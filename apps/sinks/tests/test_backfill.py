@@ -116,7 +116,7 @@ def test_the_admin_begins_it_puts_it_off_and_shows_how_far_it_is(
         assert answer.status_code == 302, answer.content.decode()
         assert Walk.objects.get().state == state
 
-    assert "Back-fill (Running): 0 submissions looked at" in client.get(place).content.decode()
+    assert "Back-fill, running: 0 submissions looked at" in client.get(place).content.decode()
 
 
 def test_what_a_back_fill_has_yet_to_look_at_is_shown_as_waiting(form: Form, action: Binding) -> None:
