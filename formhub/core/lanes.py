@@ -90,7 +90,8 @@ class Lane:
             for step in self._after:
                 response = step(request, response)
             if response.status_code >= 400:  # as Django does it on the site's way
-                log_response("%s: %s", response.reason_phrase, request.path, response=response, request=request)
+                refused: Any = response
+                log_response("%s: %s", refused.reason_phrase, request.path, response=refused, request=request)
         return response
 
     async def _answer(self, request: HttpRequest, match: ResolverMatch) -> HttpResponseBase:
