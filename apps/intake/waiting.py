@@ -29,10 +29,6 @@ class Waiting(Generic[Value]):
         self._locks: list[threading.Lock] = []
         self._futures: Futures = []
 
-    @property
-    def settled(self) -> bool:
-        return self._value is not None
-
     def result(self, timeout: float) -> Value:
         """Raises NotSettledError when `timeout` seconds have passed."""
         # First register, then look: `settle` does the reverse, so one of the two sees the other.

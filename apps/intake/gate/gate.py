@@ -6,7 +6,7 @@ and a repeated key is caught by the id derived from it.
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from queue import Empty, SimpleQueue
 
 from apps.intake.breaker import Breaker
@@ -25,7 +25,29 @@ PATIENCE_SECONDS = 2.0
 CHECKS = THROTTLE, IDEMPOTENCY = "throttle", "idempotency"
 logger = logging.getLogger(__name__)
 
-_Asked = tuple[Call, Waiting[Entry] | None]
+
+class Asked(Waiting[Entry]):
+    """Ends with an empty entry where Redis has not answered in time: whoever asks goes on without it."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(PATIENCE_SECONDS)
+
+    def result(self, timeout: float) -> Entry:
+        try:
+            return super().result(timeout)
+        except NotSettledError:
+            return Entry()
+
+    def __await__(self) -> Generator[None, None, Entry]:
+        try:
+            return (yield from super().__await__())
+        except NotSettledError:
+            return Entry()
+
+
+_Turn = tuple[Call, Asked | None]
 
 
 class Gate:
@@ -34,15 +56,15 @@ class Gate:
     def __init__(self, store: Store, clock: Clock | None = None) -> None:
         self.store = store
         self._breaker = Breaker(SKIP_SECONDS, clock or SystemClock())
-        self._calls: SimpleQueue[_Asked | None] = SimpleQueue()
+        self._calls: SimpleQueue[_Turn | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
         for check in CHECKS:
             FAILED_OPEN.labels(check)  # told as 0 before the first, or nobody would see it rise
 
-    def ask(self, limits: Sequence[Limit], claim: Claim | None) -> Waiting[Entry]:
-        """To be awaited; without Redis it ends with an empty entry."""
-        asked: Waiting[Entry] = Waiting(PATIENCE_SECONDS)
+    def ask(self, limits: Sequence[Limit], claim: Claim | None) -> Asked:
+        """To be awaited."""
+        asked = Asked()
         call = Enter(limits, claim)
         if not self._put(call, asked):
             _count_open(call)
@@ -50,11 +72,7 @@ class Gate:
         return asked
 
     def enter(self, limits: Sequence[Limit], claim: Claim | None) -> Entry:
-        asked = self.ask(limits, claim)
-        try:
-            return asked.result(PATIENCE_SECONDS)
-        except NotSettledError:
-            return Entry()
+        return self.ask(limits, claim).result(PATIENCE_SECONDS)
 
     def settle(self, claim: Claim, answer: str) -> None:
         """Keep the answer for repetitions. Nobody waits for it: what this process asks next comes after it."""
@@ -70,7 +88,7 @@ class Gate:
             self._calls.put(None)
             self._thread.join(seconds)
 
-    def _put(self, call: Call, asked: Waiting[Entry] | None) -> bool:
+    def _put(self, call: Call, asked: Asked | None) -> bool:
         """Whether it will be done."""
         if not self._breaker.ready() or self._calls.qsize() >= CALLS_MAX:
             return False
@@ -92,7 +110,7 @@ class Gate:
                 turn.append(more)
             self._take(turn)
 
-    def _next(self) -> _Asked | None:
+    def _next(self) -> _Turn | None:
         try:
             found = self._calls.get_nowait()
         except Empty:
@@ -101,7 +119,7 @@ class Gate:
             self._calls.put(None)  # the end, which is for `_run` to see
         return found
 
-    def _take(self, turn: Sequence[_Asked]) -> None:
+    def _take(self, turn: Sequence[_Turn]) -> None:
         entries = self._entries([call for call, _ in turn])
         futures = []
         for (_, asked), entry in zip(turn, entries, strict=True):

@@ -8,13 +8,12 @@ from apps.forms import published
 from apps.forms.published import PublishedForm
 from apps.intake import process
 from apps.intake.commit import Bounds, Committer
-from apps.intake.gate.base import Call, Entry
-from apps.intake.gate.gate import Gate
+from apps.intake.gate.base import Call
+from apps.intake.gate.gate import Asked, Gate
 from apps.intake.gate.memory import MemoryStore
 from apps.intake.keep import Keeper
 from apps.intake.tests import outboxes
 from apps.intake.tests.forms import a_form
-from apps.intake.waiting import Waiting
 from formhub.core.stream.memory import MemoryPublisher, MemoryTopic
 
 
@@ -35,7 +34,7 @@ def gate() -> Iterator[MemoryStore]:
 class InPlace(Gate):
     """A gate without a thread: each call is a turn and done at once, so that a test sees what it left behind."""
 
-    def _put(self, call: Call, asked: Waiting[Entry] | None) -> bool:
+    def _put(self, call: Call, asked: Asked | None) -> bool:
         if self._breaker.ready():
             self._take([(call, asked)])
             return True

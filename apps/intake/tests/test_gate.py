@@ -14,6 +14,7 @@ from apps.intake.gate.memory import MemoryStore
 from apps.intake.gate.redis import RedisStore
 from apps.intake.tests.conftest import InPlace
 from formhub.core.clock import ManualClock
+from formhub.core.lanes import drive
 
 HOUR = 3600
 
@@ -212,6 +213,19 @@ class TestTurns:
             return await asyncio.gather(*(one() for _ in range(5)))
 
         assert sorted(entry.standings[0].current for entry in asyncio.run(several())) == [1, 2, 3, 4, 5]
+
+    def test_whoever_waits_too_long_goes_on_without_it(
+        self, gate: Gate, store: Slow, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("apps.intake.gate.gate.PATIENCE_SECONDS", 0.05)
+
+        async def on_a_loop() -> Entry:
+            return await gate.ask([a_limit(1)], None)
+
+        async def in_a_thread() -> Entry:
+            return await gate.ask([a_limit(1)], None)
+
+        assert [gate.enter([a_limit(1)], None), asyncio.run(on_a_loop()), drive(in_a_thread())] == [Entry()] * 3
 
     def test_a_store_with_a_defect_stops_nobody(self, gate: Gate, store: Slow, monkeypatch: pytest.MonkeyPatch) -> None:
         def fails(calls: Sequence[Call]) -> list[Entry]:
