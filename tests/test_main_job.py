@@ -57,12 +57,6 @@ class Journal:
 
 
 @pytest.fixture
-def emulator() -> Iterator[SheetsEmulator]:
-    with SheetsEmulator(quota_scale=20) as running:
-        yield running
-
-
-@pytest.fixture
 def stack(
     tmp_path: Path,
     postgres_service: Postgres,

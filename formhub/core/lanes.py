@@ -2,7 +2,7 @@
 
 The site's: all middleware, one thread a request. The short one, for views that are asked thousands of times a second:
 only the steps of settings.SHORT_MIDDLEWARE, and a coroutine that waits without holding a thread where a loop runs it.
-A view class goes the short way for the methods that it names in `short`; it answers them by `answer`.
+A view class that says so by `short` goes that way for POST, which it answers by `answer`.
 
 A coroutine of the short way waits for nothing but things that know of both (`apps.intake.waiting`), so a thread can
 drive it as well: what is answered, and in which order, is the same everywhere.
@@ -28,9 +28,9 @@ Answer = Coroutine[Any, Any, HttpResponseBase]
 
 
 class ShortView(Protocol):
-    """`short`: methods; `inline_bytes`: a larger body is for a thread, which then drives the same coroutine."""
+    """`inline_bytes`: a larger body is for a thread, which then drives the same coroutine."""
 
-    short: ClassVar[Sequence[str]]
+    short: ClassVar[bool]
     inline_bytes: ClassVar[int]
 
     def answer(self, request: HttpRequest, **kwargs: Any) -> Answer:
@@ -71,11 +71,13 @@ class Lane:
 
     def match(self, method: str, path: str) -> ResolverMatch | None:
         """None for what goes the site's way."""
+        if method != "POST":  # not even resolved: pages have an address for each submission, and would push out forms'
+            return None
         try:
             match = _resolve(path)
         except Resolver404:
             return None
-        return match if method in getattr(_view_class(match), "short", ()) else None
+        return match if getattr(_view_class(match), "short", False) else None
 
     async def respond(self, request: HttpRequest, match: ResolverMatch) -> HttpResponseBase:
         request.resolver_match = match

@@ -7,7 +7,6 @@ so that a slow sender holds no thread.
 
 import asyncio
 import io
-import logging
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,8 +14,8 @@ from typing import Any
 
 import orjson
 from django.conf import settings
+from django.core.handlers.wsgi import get_path_info
 from django.http.response import HttpResponseBase
-from django.urls import ResolverMatch
 
 from formhub.core import problem
 from formhub.core.lanes import Lane, view_of
@@ -27,9 +26,10 @@ from formhub.core.wsgi import Environ, headers_of, request_of
 
 # A longer body is read by a thread, as the view asks for it.
 BUFFER_BYTES = 1024 * 1024
+# A caller who takes nothing of an answer for so long is given up.
+SEND_SECONDS = 30.0
 RETRY_SECONDS = 2
 Headers = list[tuple[str, str]]
-logger = logging.getLogger(__name__)
 
 
 class BodyTooSlowError(OSError):
@@ -103,10 +103,10 @@ class Application:
             self._held -= held
 
     async def _respond(self, environ: Environ, length: int, protocol: Any) -> None:
-        match = self._lane.match(environ["REQUEST_METHOD"], _path(environ))
+        match = self._lane.match(environ["REQUEST_METHOD"], get_path_info(environ))
         if match is not None and length <= view_of(match).inline_bytes:
             environ["wsgi.input"] = await self._buffered(protocol, length)
-            _send(protocol, await self._inline(environ, match))
+            _send(protocol, await self._lane.respond(request_of(environ), match))
         elif self._in_threads >= self._bounds.threads + self._bounds.waiting:
             _refuse(protocol, _busy())
         else:
@@ -116,9 +116,6 @@ class Application:
                 await self._in_thread(environ, protocol)
             finally:
                 self._in_threads -= 1
-
-    async def _inline(self, environ: Environ, match: ResolverMatch) -> HttpResponseBase:
-        return await self._lane.respond(request_of(environ), match)
 
     async def _in_thread(self, environ: Environ, protocol: Any) -> None:
         loop = asyncio.get_running_loop()
@@ -213,10 +210,6 @@ class _Body(io.RawIOBase):
                 return piece
 
 
-# A caller who takes nothing of an answer for so long is given up.
-SEND_SECONDS = 30.0
-
-
 async def _awaited(found: Any) -> Any:
     return await found
 
@@ -258,11 +251,6 @@ def _add_header(environ: Environ, name: str, value: str) -> None:
     if key in environ:
         value = f"{environ[key]}{';' if key == 'HTTP_COOKIE' else ','}{value}"
     environ[key] = value
-
-
-def _path(environ: Environ) -> str:
-    path: str = environ["PATH_INFO"].encode("latin-1").decode(errors="replace")
-    return path
 
 
 def _send(protocol: Any, response: HttpResponseBase) -> None:

@@ -44,12 +44,6 @@ pathlib.Path({output!r}).write_text(json.dumps({{"token": token, "form_id": str(
 
 
 @pytest.fixture
-def emulator() -> Iterator[SheetsEmulator]:
-    with SheetsEmulator(quota_scale=20) as running:
-        yield running
-
-
-@pytest.fixture
 def stack(
     tmp_path: Path, postgres_service: Postgres, valkey_service: Valkey, kafka_service: Kafka, emulator: SheetsEmulator
 ) -> Iterator[Stack]:

@@ -70,12 +70,6 @@ class Load:
 
 
 @pytest.fixture
-def emulator() -> Iterator[SheetsEmulator]:
-    with SheetsEmulator(quota_scale=20) as running:
-        yield running
-
-
-@pytest.fixture
 def halves(
     tmp_path: Path,
     postgres_service: Postgres,

@@ -39,12 +39,6 @@ def guarded(tmp_path: Path) -> Iterator[Guarded]:
 
 
 @pytest.fixture
-def emulator() -> Iterator[SheetsEmulator]:
-    with SheetsEmulator(quota_scale=20) as running:
-        yield running
-
-
-@pytest.fixture
 def stack(
     tmp_path: Path,
     guarded: Guarded,

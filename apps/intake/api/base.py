@@ -29,7 +29,7 @@ class PublicView(APIView):
     the short way (formhub.core.lanes) where the server has one.
     """
 
-    short = ("POST",)
+    short = True
     inline_bytes = 0
     origins: Sequence[str] = ()
 

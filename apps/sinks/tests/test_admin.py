@@ -234,6 +234,18 @@ def a_delivery(action: Binding, state: str = BatchState.DELIVERED) -> BatchItem:
     return BatchItem.objects.create(binding=action, submission_id=uuid4(), batch=batch, position=1)
 
 
+def a_failed(action: Binding) -> Parked:
+    return Parked.objects.create(
+        organization_id=action.organization_id,
+        binding=action,
+        form_id=action.form_id,
+        submission_id=uuid4(),
+        position=1,
+        code="too_long",
+        message="Too long.",
+    )
+
+
 def test_a_delivery_is_found_by_a_submission_it_carried() -> None:
     form = a_form()
     item = a_delivery(an_action(form))
@@ -260,15 +272,7 @@ def test_strangers_find_no_delivery() -> None:
 def test_who_may_change_an_action_may_try_what_failed_again(role: Role, again: bool) -> None:
     form = a_form()
     action = an_action(form)
-    row = Parked.objects.create(
-        organization_id=form.organization_id,
-        binding=action,
-        form_id=form.pk,
-        submission_id=uuid4(),
-        position=1,
-        code="too_long",
-        message="Too long.",
-    )
+    row = a_failed(action)
     client = signed_in(form, role)
     address = reverse("admin:sinks_parked_changelist")
     assert "Too long." in client.get(address).content.decode()
@@ -302,14 +306,7 @@ def test_an_action_is_deleted_with_its_deliveries() -> None:
 def test_an_actions_failed_ones_are_replayed_by_who_may_change_it(role: Role | None, status: int) -> None:
     form = a_form()
     action = an_action(form)
-    row = Parked.objects.create(
-        organization_id=form.organization_id,
-        binding=action,
-        form_id=form.pk,
-        submission_id=uuid4(),
-        position=1,
-        code="too_long",
-    )
+    row = a_failed(action)
     client = signed_in(form, role) if role else signed_in(a_form("Other"), Role.OWNER)
     address = reverse("admin:sinks_binding_replay", args=[action.pk])
 
