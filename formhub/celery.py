@@ -4,9 +4,11 @@ import os
 
 from celery import Celery
 
+from formhub.core import broker
 from workers import observe, step
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "formhub.settings.local")
+broker.install()
 app = Celery("formhub")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["workers"])
