@@ -69,14 +69,14 @@ class Handler(BaseHTTPRequestHandler):
 
     def _handle(self) -> None:
         self._status, self._began = 0, time.perf_counter()
-        self._call: dict[str, Any] = {}
+        self._call: dict[str, Any] = {}  # of Google's APIs, until it stands in the journal
         parts = urlsplit(self.path)
         try:
             self._route(parts, self._body())
         except ApiError as error:
             self._json(error.code, error.body())
         finally:
-            self._note(parts.path)
+            self._note()
 
     def _route(self, parts: SplitResult, body: bytes) -> None:
         query = parse_qs(parts.query, keep_blank_values=True)
@@ -153,6 +153,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         if fault is Fault.HANG:
             self._wait(self.server.emulator.faults.hang_seconds)
+        self._note()
         self.close_connection = True
         self.connection.shutdown(socket.SHUT_RDWR)
 
@@ -211,10 +212,13 @@ class Handler(BaseHTTPRequestHandler):
 
     # HTTP
 
-    def _note(self, path: str) -> None:
-        if self._call:
+    def _note(self) -> None:
+        """Before the caller hears anything: who has an answer finds the call in the journal."""
+        call, self._call = self._call, {}
+        if call:
             emulator = self.server.emulator
-            entry = {"account": "", "kinds": (), **self._call, "path": unquote(path), "status": self._status}
+            path = unquote(urlsplit(self.path).path)
+            entry = {"account": "", "kinds": (), **call, "path": path, "status": self._status}
             took = round((time.perf_counter() - self._began) * 1000, 2)
             emulator.log.add(at=emulator.clock(), milliseconds=took, **entry)
 
@@ -233,6 +237,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _send(self, status: int, body: bytes, kind: str) -> None:
         self._status = status
+        self._note()
         self.send_response(status)
         self.send_header("Content-Type", kind)
         if status != 204:
