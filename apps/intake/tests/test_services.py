@@ -181,8 +181,10 @@ FAULTS = pytest.mark.parametrize("fault", ["paused", "killed"])
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("outbox_in_postgres")
 def test_a_silent_or_dead_broker_means_202_from_the_outbox_and_from_the_log_once_it_is_back(
-    client: Client, kafka_service: Any, log: Log, fault: str
+    client: Client, forms: Forms, kafka_service: Any, log: Log, fault: str
 ) -> None:
+    # Who asks until the broker is back may ask often.
+    forms.put(rates={"per_address": "100000/minute"})
     ids = [eventually(lambda: accepted(client)).json()["id"]]
     with away(kafka_service, fault):
         answers = [timed_post(client) for _ in range(5)]
