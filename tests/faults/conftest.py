@@ -19,11 +19,12 @@ RESULTS = Path(os.environ.get("FAULTS_RESULTS", ROOT / ".formhub" / "faults"))
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """`make test` runs few of the cases, `make test-faults` all of them."""
-    cases = [item for item in items if {"case", "trio", "crowded"} & set(getattr(item, "fixturenames", ()))]
-    for item in cases:
-        item.add_marker("services")
+    here = [item for item in items if Path(__file__).parent in item.path.parents]
+    for item in here:
+        if {"case", "trio", "crowded"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker("services")
     if config.getoption("--faults") != "all":
-        left_out = {item for item in cases if not item.get_closest_marker("few")}
+        left_out = {item for item in here if item.get_closest_marker("services") and not item.get_closest_marker("few")}
         config.hook.pytest_deselected(items=list(left_out))
         items[:] = [item for item in items if item not in left_out]
 

@@ -124,6 +124,7 @@ class World:
         execute(self.stack, "UPDATE sinks_binding SET settled_to = -1")
 
 
+@pytest.mark.few
 def test_an_erased_submission_is_nowhere_and_neither_the_log_nor_a_backup_brings_it_back(
     stack: Stack, emulator: SheetsEmulator, tmp_path: Path
 ) -> None:

@@ -107,7 +107,7 @@ def ended(stack: Stack, role: str) -> int:
     return child.wait(60)
 
 
-@pytest.mark.parametrize("interface", ["wsgi", "rsgi"])
+@pytest.mark.parametrize("interface", ["wsgi", pytest.param("rsgi", marks=pytest.mark.few)])
 def test_nobody_notices_a_restart_of_every_process(
     halves: list[Stack], balancer: Balancer, emulator: SheetsEmulator, tmp_path: Path, interface: str
 ) -> None:

@@ -101,7 +101,10 @@ def has_new_master(guarded: Guarded, old: int) -> Callable[[], bool]:
     return look
 
 
-@pytest.mark.parametrize("fault", [Process.kill, Process.pause], ids=["killed", "stands still"])
+@pytest.mark.parametrize(
+    "fault",
+    [pytest.param(Process.kill, id="killed", marks=pytest.mark.few), pytest.param(Process.pause, id="stands still")],
+)
 def test_all_go_on_with_the_next_master_when_theirs_is_lost_under_load(
     stack: Stack, guarded: Guarded, emulator: SheetsEmulator, fault: Callable[[Process], None]
 ) -> None:
