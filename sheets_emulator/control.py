@@ -61,6 +61,11 @@ def _chance(emulator: "SheetsEmulator", given: Json) -> Json:
     return {}
 
 
+def _refuse(emulator: "SheetsEmulator", given: Json) -> Json:
+    emulator.faults.refuse(str(given["text"]))
+    return {}
+
+
 def _durations(emulator: "SheetsEmulator", given: Json) -> None:
     emulator.faults.late_seconds = float(given.get("late_seconds", emulator.faults.late_seconds))
     emulator.faults.hang_seconds = float(given.get("hang_seconds", emulator.faults.hang_seconds))
@@ -117,6 +122,7 @@ ENDPOINTS: Mapping[tuple[str, str], Callable[["SheetsEmulator", Json], Json]] = 
     ("DELETE", "calls"): _forget_calls,
     ("POST", "faults"): _plan,
     ("POST", "chance"): _chance,
+    ("POST", "refusals"): _refuse,
     ("DELETE", "faults"): _no_faults,
     ("GET", "switches"): _switches,
     ("POST", "switches"): _switch,

@@ -6,8 +6,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from threading import Lock
+from typing import Any
+
+import orjson
+
+from sheets_emulator.errors import invalid
 
 PLANNED_MAX = 10_000
+REFUSED_MAX = 100
 
 
 class Fault(StrEnum):
@@ -55,6 +61,7 @@ class Faults:
     hang_seconds: float = 1.0
     late_seconds: float = 0.3
     _planned: list[tuple[Target, Fault]] = field(default_factory=list)
+    _refused: list[bytes] = field(default_factory=list)
     _chance: Chance | None = None
     _lock: Lock = field(default_factory=Lock)
 
@@ -64,6 +71,25 @@ class Faults:
             if len(self._planned) + len(faults) > PLANNED_MAX:
                 raise OverflowError(f"At most {PLANNED_MAX} faults may be planned.")
             self._planned += [(Target(method, path, kind), fault) for fault in faults]
+
+    def refuse(self, text: str) -> None:
+        """Batches of updates that hold this text are refused and not applied, until `clear`. Raises OverflowError.
+
+        It stands for whatever Google does not take in a cell, and its documents do not tell.
+        """
+        with self._lock:
+            if len(self._refused) >= REFUSED_MAX:
+                raise OverflowError(f"At most {REFUSED_MAX} texts may be refused.")
+            self._refused.append(orjson.dumps(text)[1:-1])
+
+    def check(self, body: Any) -> None:
+        """Raises ApiError 400, with the name of the first request that holds a refused text."""
+        if not self._refused:
+            return
+        for index, request in enumerate(body.get("requests", ())):
+            written = orjson.dumps(request)
+            if any(text in written for text in list(self._refused)):
+                raise invalid(f"Invalid requests[{index}].{next(iter(request), '')}: Invalid value.")
 
     def at_random(self, seed: int, rates: Mapping[Fault, float], target: Target | None = None) -> None:
         """Each call that matches meets one with its rate (0 to 1), until `clear`. Raises ValueError."""
@@ -76,6 +102,7 @@ class Faults:
     def clear(self) -> None:
         with self._lock:
             self._planned.clear()
+            self._refused.clear()
             self._chance = None
 
     def next(self, method: str, path: str = "", kinds: Collection[str] = ()) -> Fault | None:

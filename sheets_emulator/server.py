@@ -102,13 +102,14 @@ class Handler(BaseHTTPRequestHandler):
         method, values = found
         parsed = _parsed(body)
         kinds = methods.kinds(parsed) if method.id == "spreadsheets.batchUpdate" else []
-        service = self.server.emulator.service
-        self._meet(
-            method.id,
-            path,
-            kinds,
-            lambda who: methods.answer(service, methods.Call(method, values, query, parsed, who)),
-        )
+        service, faults = self.server.emulator.service, self.server.emulator.faults
+
+        def work(who: Account) -> Any:
+            if kinds:
+                faults.check(parsed)
+            return methods.answer(service, methods.Call(method, values, query, parsed, who))
+
+        self._meet(method.id, path, kinds, work)
 
     def _drive(self, path: str, query: dict[str, list[str]], body: bytes) -> None:
         found = drive.route(self.command, path)

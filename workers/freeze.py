@@ -15,18 +15,20 @@ import orjson
 from django.db.models import QuerySet
 
 from apps.sinks.contract import Policy
-from apps.sinks.models import Binding, BindingState, Destination, Parked
+from apps.sinks.models import Batch, BatchItem, BatchState, Binding, BindingState, Destination, Parked
 from apps.sinks.queries import revisions_of
 from apps.sinks.revisions import Revisions
 from formhub.core.ids import uuid7
 from workers.backfill import freeze_fill, running_fills
 from workers.lease import Lease, fenced
 from workers.ledger import Frozen, Room, insert_items, new_batch
+from workers.outcomes import postpone
 from workers.parked import freeze_again, park_broken
 from workers.rooms import Archive, Stored
 
 EXAMINE = 2000  # rows read at a time for an action with a condition, of which perhaps few are owed
 ACTIONS = 100  # of one destination that may have a part in one batch
+MOVING_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -53,7 +55,8 @@ def waiting(destination: int, archive: Archive) -> list[Binding]:
 def freeze(lease: Lease, policy: Policy, archive: Archive, candidates: Sequence[int]) -> Frozen:
     """`candidates`: the actions that `waiting` found. Raises workers.lease.LeaseLostError."""
     with fenced(lease) as destination:
-        bindings = list(_active(destination.pk).select_for_update(no_key=True).filter(pk__in=candidates))
+        active = list(_active(destination.pk).select_for_update(no_key=True).filter(pk__in=candidates))
+        bindings = _arrived(destination, active)
         # Late ones and live ones take turns, and so do the actions among themselves.
         if destination.sequence % 2 == 0 and (late := _freeze_late(destination, bindings, policy, archive)).batch:
             return late
@@ -72,6 +75,23 @@ def _freeze_late(destination: Destination, bindings: Sequence[Binding], policy: 
 def _active(destination: int) -> QuerySet[Binding]:
     # One that is off still owes what came before.
     return Binding.objects.filter(destination_id=destination).exclude(state=BindingState.PAUSED).order_by("pk")
+
+
+def _arrived(destination: Destination, bindings: Sequence[Binding]) -> list[Binding]:
+    """Without those that moved here while the former destination still has something of theirs that may come along:
+    it is older than anything here. What is not known there does not hold them up, which may take for ever.
+    """
+    keys = [str(binding.pk) for binding in bindings]
+    elsewhere = Batch.objects.filter(
+        organization_id=destination.organization_id,
+        state__in=[BatchState.PENDING, BatchState.SENDING],
+        settings__has_any_keys=keys,
+    ).exclude(destination=destination)
+    items = BatchItem.objects.filter(batch__in=elsewhere, binding__in=bindings)
+    moving = set(items.values_list("binding_id", flat=True))
+    if moving:
+        postpone(destination, MOVING_SECONDS)
+    return [binding for binding in bindings if binding.pk not in moving]
 
 
 def _rotated(bindings: list[Binding], sequence: int) -> list[Binding]:

@@ -13,7 +13,7 @@ from django.db import connection
 from django.db.models import F, Min
 from django.db.models.functions import Coalesce, Least, Now
 
-from apps.sinks.models import UNFINISHED, Batch, BatchState, Binding, BindingState, Destination, Parked
+from apps.sinks.models import UNFINISHED, Batch, BatchItem, BatchState, Binding, BindingState, Destination, Parked
 from formhub.core.ids import uuid7
 from workers.lease import Lease, fenced
 from workers.rooms import Place, Stored
@@ -97,6 +97,7 @@ def unfinished(lease: Lease) -> Batch | None:
     """
     with fenced(lease) as destination:
         _note_interrupted(destination)
+        _let_go(destination)
         while True:
             batch = _next(destination)
             if batch is None or not _rearranged(destination, batch):
@@ -107,6 +108,15 @@ def _note_interrupted(destination: Destination) -> None:
     """A batch whose attempt was never marked may have landed: its worker ended in the middle of the call."""
     sending = Batch.objects.filter(destination=destination, state=BatchState.SENDING)
     sending.update(state=BatchState.AMBIGUOUS, ambiguous_at=Coalesce("offered_at", "created_at"))
+
+
+def _let_go(destination: Destination) -> None:
+    """Actions that moved take along what is certainly not applied here, whatever else stands before it."""
+    pending = Batch.objects.filter(destination=destination, state=BatchState.PENDING)
+    items = BatchItem.objects.filter(batch__in=pending)
+    moved = items.exclude(binding__destination=destination).values_list("binding_id", flat=True).distinct()
+    if (first := pending.order_by("turn").first()) and (bindings := list(moved)):
+        take_out(destination, first, bindings)
 
 
 def _next(destination: Destination) -> Batch | None:
@@ -126,8 +136,7 @@ def _rearranged(destination: Destination, batch: Batch) -> bool:
     if batch.state != BatchState.PENDING:
         return False
     bindings = Binding.objects.filter(pk__in=batch.items.values("binding_id").distinct())
-    apart = [b.pk for b in bindings if b.state == BindingState.PAUSED or b.destination_id != destination.pk]
-    if apart:
+    if apart := list(bindings.filter(state=BindingState.PAUSED).values_list("pk", flat=True)):
         take_out(destination, batch, apart)
         return True
     if _holds_the_refused(batch):

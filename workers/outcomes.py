@@ -159,7 +159,9 @@ def pause(lease: Lease, batch: Batch, trouble: Trouble, remedy: str) -> None:
     with fenced(lease) as destination:
         _note(batch, trouble, ambiguous=False)
         bindings = batch.items.values_list("binding_id", flat=True).distinct()
-        concerned = Binding.objects.filter(pk__in=set(bindings) & {trouble.part} if trouble.part else set(bindings))
+        named = set(bindings) & {trouble.part} if trouble.part else set(bindings)
+        # One that has moved is not to blame for what is wrong here.
+        concerned = Binding.objects.filter(pk__in=named, destination=destination)
         off = set(concerned.filter(state=BindingState.OFF).values_list("pk", flat=True))
         on = list(concerned.filter(state=BindingState.ON).values_list("pk", flat=True))
         Binding.objects.filter(pk__in=on).update(

@@ -104,6 +104,12 @@ LOOP_SECONDS = _histogram(
 LOOP_BLOCKED = _counter(
     "formhub_web_loop_blocked_total", "Times that something kept the event loop for half a second or longer", of=WEB
 )
+WEB_REFUSED = _counter(
+    "formhub_web_refused_total",
+    "Requests that were turned away before anybody looked at what they want, by the code of the answer",
+    "reason",
+    of=WEB,
+)
 
 # Readers of the log
 CONSUMED = _counter("formhub_consumer_records_total", "Records taken from the log and done with", "group", of=CONSUMER)

@@ -19,6 +19,7 @@ from django.http.response import HttpResponseBase
 
 from formhub.core import problem
 from formhub.core.lanes import Lane, view_of
+from formhub.core.metrics import WEB_REFUSED
 from formhub.core.problem import Problem
 from formhub.core.watchdog import Watchdog
 from formhub.core.wsgi import Application as Wsgi
@@ -29,6 +30,7 @@ BUFFER_BYTES = 1024 * 1024
 # A caller who takes nothing of an answer for so long is given up.
 SEND_SECONDS = 30.0
 RETRY_SECONDS = 2
+BUSY, TOO_SLOW = "busy", "body_too_slow"
 Headers = list[tuple[str, str]]
 
 
@@ -56,6 +58,8 @@ class Application:
         self._bounds = bounds
         self._threads = ThreadPoolExecutor(bounds.threads, thread_name_prefix="site")
         self._lane = Lane(settings.SHORT_MIDDLEWARE)
+        for reason in (BUSY, TOO_SLOW):
+            WEB_REFUSED.labels(reason)  # told as 0 before the first, or nobody would see it rise
         self._requests = 0
         self._in_threads = 0
         self._held = 0
@@ -258,15 +262,16 @@ def _send(protocol: Any, response: HttpResponseBase) -> None:
 
 
 def _refuse(protocol: Any, found: Problem) -> None:
+    WEB_REFUSED.labels(found.code).inc()
     headers = [("Content-Type", problem.CONTENT_TYPE), *found.headers.items()]
     protocol.response_bytes(found.status, headers, orjson.dumps(problem.body(found)))
 
 
 def _busy() -> Problem:
     detail = "The server has as much to do as it can hold; nothing was kept. Send it again in a moment."
-    return Problem(503, "busy", detail, headers={"Retry-After": str(RETRY_SECONDS)})
+    return Problem(503, BUSY, detail, headers={"Retry-After": str(RETRY_SECONDS)})
 
 
 def _too_slow() -> Problem:
     detail = "The body did not come in time; nothing was kept. Send it again over a better connection."
-    return Problem(408, "body_too_slow", detail, headers={"Connection": "close"})
+    return Problem(408, TOO_SLOW, detail, headers={"Connection": "close"})

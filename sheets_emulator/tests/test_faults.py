@@ -36,6 +36,27 @@ def test_a_fault_is_met_by_the_call_it_is_meant_for(control: Control, spreadshee
     assert spreadsheet.add_worksheet("New", 1, 1).title == "New"
 
 
+def test_a_batch_with_a_refused_text_is_refused_as_a_whole(
+    control: Control, spreadsheet: gspread.Spreadsheet, tab: gspread.Worksheet
+) -> None:
+    def append(*texts: str) -> Any:
+        rows = [{"values": [{"userEnteredValue": {"stringValue": text}}]} for text in texts]
+        request = {"appendCells": {"sheetId": tab.id, "rows": rows, "fields": "userEnteredValue"}}
+        return spreadsheet.batch_update({"requests": [{"appendDimension": row}, request]})
+
+    row = {"sheetId": tab.id, "dimension": "ROWS", "length": 1}
+    control("POST", "refusals", text='"poison"\u2028')
+    append("sound")
+    with pytest.raises(APIError) as error:
+        append("sound", 'some "poison"\u2028 here')
+
+    assert error.value.response.status_code == 400
+    assert "requests[1].appendCells" in str(error.value)
+    assert tab.get_all_values() == [["sound"]]
+    control("DELETE", "faults")
+    append('"poison"\u2028')
+
+
 def test_a_late_one_lands_when_the_clock_is_put_forward(
     emulator: SheetsEmulator, control: Control, tab: gspread.Worksheet
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 from conftest import JARS, ROOT
 from deploy.local.kafka import jars
 from tests.faults.harness.case import Case
+from tests.faults.harness.signs import Nowhere, Sign
 from tests.faults.harness.world import World
 
 RESULTS = Path(os.environ.get("FAULTS_RESULTS", ROOT / ".formhub" / "faults"))
@@ -62,9 +63,17 @@ def begun(request: pytest.FixtureRequest, world: World, folder: Path) -> Iterato
     name = request.node.name.removeprefix("test_")
     seed = request.config.getoption("--faults-seed") or random.randrange(10**6)
     fault = request.node.callspec.id if hasattr(request.node, "callspec") else ""
-    made = Case(name, (request.function.__doc__ or name).strip().format(id=fault), seed, world, folder, RESULTS)
+    says = (request.function.__doc__ or name).strip().format(id=fault)
     request.node.add_report_section("setup", "seed", f"--faults-seed {seed}")
     world.heal()
-    yield made
+    made = Case(name, says, seed, world, folder, RESULTS, sign_of(request.node))
+    with made.watch.on():
+        yield made
     world.heal()
     made.journal.close()
+
+
+def sign_of(item: pytest.Item) -> Sign | Nowhere | None:
+    """What the case is marked with."""
+    marker = item.get_closest_marker("shows")
+    return marker.args[0] if marker else None

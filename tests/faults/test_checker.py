@@ -23,6 +23,20 @@ def place(*names: str) -> Place:
     return Place([row(name) for name in names], list(names), list(names))
 
 
+def test_what_failed_is_owed_to_no_sheet_and_stands_in_none() -> None:
+    found = replace(place("a", "b", "c"), failed={"b"})
+
+    assert check(told("a", "b", "c"), {FORM: found}).invented == ["sheet b"]
+    assert check(told("a", "b", "c"), {FORM: replace(found, sheet=["a", "c"])}).good
+
+
+def test_late_ones_keep_an_order_of_their_own() -> None:
+    found = replace(place("a", "b", "c", "d"), late={"a", "b"})
+
+    assert check(told("a", "b", "c", "d"), {FORM: replace(found, sheet=["c", "a", "d", "b"])}).good
+    assert check(told("a", "b", "c", "d"), {FORM: replace(found, sheet=["c", "b", "d", "a"])}).disordered == ["sheet a"]
+
+
 def test_a_clean_history_is_good() -> None:
     assert check(told("a", "b", "c"), {FORM: place("a", "b", "c")}).good
 

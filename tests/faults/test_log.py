@@ -1,53 +1,17 @@
 """What the log itself may do to its readers: repeat, hold what nobody can read, forget; and a ledger asked again."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
-from typing import Any
-from uuid import UUID
-
 import pytest
-from kafka import KafkaProducer, TopicPartition
+from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient
 
-from formhub.core.envelope import Envelope, encode
-from formhub.core.ids import uuid7
-from formhub.core.stream.base import partition_of
-from tests.canary import ANSWER
+from formhub.core.envelope import encode
 from tests.faults.harness.case import Case
-from tests.faults.harness.journal import digest
+from tests.faults.harness.records import PARTITIONS, an_envelope, form_of, producer, put, put_accepted
+from tests.faults.harness.signs import nowhere, rises
 from tests.stack import wait_until
 
-PARTITIONS = 6
+KNOWN = pytest.mark.shows(nowhere("what is delivered again is known: it is left out"))
 REWIND = "UPDATE archive_streamoffset SET next_offset = greatest(0, next_offset - 1000)"
-
-
-@contextmanager
-def producer(case: Case) -> Iterator[Any]:
-    made = KafkaProducer(bootstrap_servers=case.world.bootstrap.split(","), acks="all", max_request_size=2_000_000)
-    try:
-        yield made
-    finally:
-        made.close(timeout=10)
-
-
-def form_of(case: Case) -> tuple[UUID, UUID]:
-    """Organization and form of the first target, by their inner ids."""
-    [(organization, form)] = case.world.sql(
-        "SELECT organization_id, id FROM forms_form WHERE public_id = %s", case.targets[0]["form"]
-    )
-    return organization, form
-
-
-def an_envelope(case: Case, key: str, **answers: str) -> Envelope:
-    organization, form = form_of(case)
-    body = {"name": "Zoë", "roll": key, "email": "zoe@example.org", "university": ANSWER, **answers}
-    return Envelope(uuid7(), organization, form, 1, datetime.now(UTC), body)
-
-
-def put(kafka: Any, case: Case, value: bytes, headers: Any, key: bytes) -> None:
-    partition = partition_of(key, PARTITIONS)
-    kafka.send(case.world.topic, value, key, list(headers), partition).get(timeout=15)
 
 
 def unread(case: Case) -> int:
@@ -55,6 +19,7 @@ def unread(case: Case) -> int:
 
 
 @pytest.mark.few
+@pytest.mark.shows(rises("formhub_consumer_unread_total"))
 def test_poison(case: Case) -> None:
     """records in the log that cannot be read, are of another version, of 900 KiB, or refused by PostgreSQL"""
     before = unread(case)
@@ -66,10 +31,7 @@ def test_poison(case: Case) -> None:
         put(kafka, case, strange, [("v", b"99"), *names[1:]], key)
         refused, names = encode(an_envelope(case, "refused", essay="\u0000"))
         put(kafka, case, refused, names, key)
-        good = an_envelope(case, "large", essay="x" * 900 * 1024)
-        case.journal.sent("large", case.targets[0]["form"], digest(good.answers))
-        case.journal.ok("large", str(good.id))
-        put(kafka, case, *encode(good), key)
+        put_accepted(kafka, case, an_envelope(case, "large", essay="x" * 900 * 1024))
         case.healed()
         load.more(60)
 
@@ -78,6 +40,7 @@ def test_poison(case: Case) -> None:
 
 
 @pytest.mark.few
+@KNOWN
 def test_offsets_rewound(case: Case) -> None:
     """the offsets of every group set back by 1,000: all of it delivered again"""
     with case.load() as load:
@@ -89,20 +52,18 @@ def test_offsets_rewound(case: Case) -> None:
     case.judge()
 
 
+@KNOWN
 def test_records_twice_in_the_log(case: Case) -> None:
     """every record a second time in the log, as after a try whose receipt was lost"""
     with case.load(), producer(case) as kafka:
         for number in range(40):
-            envelope = an_envelope(case, f"twice-{number}")
-            case.journal.sent(f"twice-{number}", case.targets[0]["form"], digest(envelope.answers))
-            case.journal.ok(f"twice-{number}", str(envelope.id))
-            for _ in range(2):
-                put(kafka, case, *encode(envelope), envelope.key)
+            put_accepted(kafka, case, an_envelope(case, f"twice-{number}"), times=2)
         case.healed()
 
     case.judge()
 
 
+@pytest.mark.shows(nowhere("the one that stays goes on with all partitions at once"))
 def test_rebalance_storm(case: Case) -> None:
     """a second consumer comes and is killed, six times"""
     with case.load() as load:
@@ -116,6 +77,7 @@ def test_rebalance_storm(case: Case) -> None:
     case.judge()
 
 
+@pytest.mark.shows(rises("formhub_consumer_lost_records_total", "RecordsLost"))
 def test_retention_passed(case: Case) -> None:
     """records deleted from the log before they were read: what is gone is told, all else goes on"""
     with case.load() as load:
@@ -143,6 +105,7 @@ def forget_all(case: Case) -> None:
         admin.close()
 
 
+@KNOWN
 def test_ledger_asked_again(case: Case) -> None:
     """the actions' marks of what is settled set back to the beginning: the ledger knows each submission"""
     with case.load() as load:
@@ -159,6 +122,7 @@ def test_ledger_asked_again(case: Case) -> None:
     case.judge()
 
 
+@pytest.mark.shows(nowhere("a destination's lease lets one task work, the others end at once"))
 def test_tasks_delivered_again(case: Case) -> None:
     """each task of a delivery ten times at once, to two workers"""
     case.world.start_roles("worker2")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.faults.harness.case import Case
-from tests.faults.harness.proxy import Proxy
+from tests.faults.harness.proxy import Proxy, Way
 from tests.faults.harness.world import small_disks, still
 
 WIRES = ("kafka", "postgres", "valkey", "sheets")
@@ -129,6 +129,27 @@ def test_wire(case: Case, wire: str, how: str) -> None:
         load.more(60)
         BREAK[how](case.world.proxies[wire])
         case.stand(10)
+        case.healed()
+        load.more(60)
+
+    case.judge()
+
+
+@pytest.mark.parametrize(
+    ("role", "wire", "way"),
+    [
+        pytest.param(role, wire, way, id=f"from {role} to {wire}" if way is Way.THERE else f"from {wire} to {role}")
+        for role, wire in (("web", "kafka"), ("consumer", "kafka"), ("consumer", "postgres"))
+        for way in Way
+    ],
+)
+def test_one_way(case: Case, role: str, wire: str, way: Way) -> None:
+    """nothing comes through {id} for 15 s, while the other direction stands"""
+    with case.load() as load:
+        load.more(60)
+        case.world.proxies[wire].swallow(way, case.world.connects_from(role))
+        case.stand(15)
+        load.more(30)
         case.healed()
         load.more(60)
 

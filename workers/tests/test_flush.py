@@ -387,6 +387,67 @@ def test_an_action_that_moves_takes_what_it_owes_along(cast: Cast) -> None:
     assert Shelf.rows("elm") == ids(rows)
 
 
+def test_what_a_moved_action_takes_along_comes_before_what_is_newer(cast: Cast) -> None:
+    action = cast.action()
+    rows = cast.archive.add(cast.form, 2)
+    Shelf.script = [raising(RetryableError("Down."))]
+    cast.flush(action)
+    former = Binding.objects.get()
+
+    actions.configure(action, Shelf, cast.settings("elm"))
+    rows += cast.archive.add(cast.form, 1)
+    cast.flush(action)
+    action.destination.refresh_from_db()
+    assert action.destination.next_attempt_at is not None, "it looks again by itself"
+    cast.flush(former)
+    cast.flush(action)
+
+    assert Shelf.rows("elm") == ids(rows)
+
+
+def test_it_comes_along_even_from_behind_what_may_have_landed(cast: Cast) -> None:
+    action = cast.action()
+    rows = cast.archive.add(cast.form, 4)
+    Shelf.script = [raising(PermanentError("Refused.")), raising(AmbiguousError("Lost."))]
+    cast.flush(action)  # refused, divided, and the answer to the first half was lost
+    assert states() == ["refused", "ambiguous", "pending"]
+    former = Binding.objects.get()
+
+    actions.configure(action, Shelf, cast.settings("elm"))
+    Shelf.script = [raising(AmbiguousError("Lost."))]
+    cast.flush(former)
+    cast.flush(action)
+
+    assert Shelf.rows("elm") == ids(rows[2:])
+
+
+def test_what_may_have_landed_at_the_former_destination_holds_nothing_up(cast: Cast) -> None:
+    action = cast.action()
+    cast.archive.add(cast.form, 2)
+    Shelf.script = [raising(AmbiguousError("Lost."))]
+    cast.flush(action)
+
+    actions.configure(action, Shelf, cast.settings("elm"))
+    newer = cast.archive.add(cast.form, 1)
+    cast.flush(action)
+
+    assert Shelf.rows("elm") == ids(newer)
+
+
+def test_a_moved_action_is_not_paused_for_what_is_wrong_where_it_was(cast: Cast) -> None:
+    action = cast.action()
+    cast.archive.add(cast.form, 2)
+    Shelf.script = [raising(AmbiguousError("Lost.")), raising(ConfigurationError("The shelf is gone."))]
+    cast.flush(action)
+    former = Binding.objects.get()
+
+    actions.configure(action, Shelf, cast.settings("elm"))
+    cast.flush(former)
+
+    action.refresh_from_db()
+    assert (action.state, states()) == ("on", ["ambiguous"])
+
+
 def test_a_batch_that_may_have_landed_is_resolved_where_it_was_sent(cast: Cast) -> None:
     action = cast.action()
     rows = cast.archive.add(cast.form, 2)

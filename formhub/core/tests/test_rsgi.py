@@ -8,9 +8,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from formhub.core.lanes import drive
-from formhub.core.rsgi import Application, Bounds, environ_of
+from formhub.core.rsgi import BUSY, TOO_SLOW, Application, Bounds, environ_of
 
 PLAIN = [("Content-Type", "text/plain")]
 Site = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -102,6 +103,19 @@ def test_bodies_beyond_what_is_held_are_answered_503() -> None:
         return [waiting.status, refused.status, later.status]
 
     assert run(two()) == [408, 503, 200]
+
+
+@pytest.mark.parametrize(
+    ("reason", "bounds"),
+    [pytest.param(BUSY, {"bytes": 5}, id="full"), pytest.param(TOO_SLOW, {"body_seconds": 0.05}, id="slow")],
+)
+def test_who_is_turned_away_at_the_door_is_counted(reason: str, bounds: dict[str, Any]) -> None:
+    def counted() -> float:
+        return REGISTRY.get_sample_value("formhub_web_refused_total", {"reason": reason}) or 0.0
+
+    before = counted()
+    run(an_application(echo, **bounds).__rsgi__(a_scope(method="POST", length=10), Protocol(stuck=True)))
+    assert counted() == before + 1
 
 
 def test_requests_beyond_all_that_a_process_takes_are_answered_503() -> None:

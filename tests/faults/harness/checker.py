@@ -3,7 +3,7 @@ nowhere; of what nobody knows at most one is there; nothing else is.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -23,11 +23,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a form's submissions stand. log: ids in the order of their first record, as far as the log still goes."""
+    """Where a form's submissions stand. log: ids in the order of their first record, as far as the log still goes.
+
+    failed: ids that were parked, and owed to no Sheet any more. late: those that somebody asked to have delivered
+    again; they keep their order among themselves, and the others keep theirs.
+    """
 
     archive: Sequence[Row] = ()
     sheet: Sequence[str] = ()
     log: Sequence[str] = ()
+    failed: Set[str] = frozenset()
+    late: Set[str] = frozenset()
 
 
 @dataclass
@@ -66,13 +72,15 @@ def _check_form(history: History, place: Place, verdict: Verdict) -> None:
     accepted = {submission for call in history.values() for submission in call.ids}
     verdict.lost += [f"archive {id}" for id in accepted - set(archived)]
     # Whatever is in the archive is owed to the Sheet, also where the client never heard of it.
-    verdict.lost += [f"sheet {id}" for id in (accepted | set(archived)) - set(place.sheet)]
+    verdict.lost += [f"sheet {id}" for id in (accepted | set(archived)) - set(place.sheet) - place.failed]
     verdict.doubled += [f"archive {id}" for id in _repeated(archived)]
     verdict.doubled += [f"archive {key}" for key in _repeated([row.key for row in _firsts(place.archive)])]
     verdict.doubled += [f"sheet {id}" for id in _repeated(place.sheet)]
     verdict.disordered += [f"archive {id}" for id in _disordered(archived, place.log)]
-    verdict.disordered += [f"sheet {id}" for id in _disordered(place.sheet, archived)]
-    verdict.invented += [f"sheet {id}" for id in set(place.sheet) - set(archived)]
+    for late in (False, True):
+        together = [id for id in place.sheet if (id in place.late) is late]
+        verdict.disordered += [f"sheet {id}" for id in _disordered(together, archived)]
+    verdict.invented += [f"sheet {id}" for id in set(place.sheet) - (set(archived) - place.failed)]
     for row in place.archive:
         call = history.get(row.key)
         if call is None or call.digest != row.digest or (call.ids and row.id not in call.ids):

@@ -11,14 +11,15 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import psutil
 import psycopg
 import redis
 
@@ -30,8 +31,10 @@ from deploy.local.valkey import Valkey
 from formhub.core.stream.kafka import describe_topic
 from sheets_emulator.emulator import SheetsEmulator
 from tests.faults.harness.checker import Place, Row
+from tests.faults.harness.disk import SlowDisk
 from tests.faults.harness.journal import digest
 from tests.faults.harness.mutants import MUTANTS
+from tests.faults.harness.owner import Owner
 from tests.faults.harness.proxy import Proxy
 from tests.stack import Stack, environment, read, wait_until
 
@@ -143,7 +146,7 @@ class World:
             self.proxies["kafka"] = Proxy(("127.0.0.1", self.kafka.port), ports["kafka"])
         self.bootstrap = self.cluster.url if self.cluster else f"127.0.0.1:{ports['kafka']}"
         self._targets: Iterator[dict[str, str]] = iter(())
-        self.stack = FaultStack(folder, {}, a_port())
+        self.stack = FaultStack(folder, {}, a_port(), metrics={role: a_port() for role in ROLES})
 
     # Beginning and end
 
@@ -160,7 +163,7 @@ class World:
         for kafka in self._brokers:
             kafka.wait_ready()
         given = environment(self.folder, self.postgres, self.valkey, self.kafka, self.emulator)
-        self.database = given["DATABASE_URL"]
+        self.database, self.buffer = given["DATABASE_URL"], given["REDIS_BUFFER_URL"]
         self.stack.environment = {**given, **PLENTY, **self._through_proxies(given)}
         self.stack.manage("migrate", "--verbosity", "0")
         self.stack.manage("ensure_topics")
@@ -242,6 +245,49 @@ class World:
         process = self.stack.processes[role]
         wait_until(lambda: not process.alive(), UP_SECONDS, f"{role} has ended")
 
+    def connects_from(self, role: str) -> Callable[[int], bool]:
+        """Whether a connection that comes from a port is this role's."""
+
+        def found(port: int) -> bool:
+            with suppress(psutil.NoSuchProcess):
+                family = map(psutil.Process, with_children([self.stack.processes[role].pid]))
+                return any(link.laddr.port == port for each in family for link in each.net_connections("tcp"))
+            return False
+
+        return found
+
+    @contextmanager
+    def topic_of(self, **settings: str) -> Iterator[None]:
+        """All processes on a topic of its own, made with these settings, until the block ends."""
+        usual = self.stack.environment
+        self._move({**usual, **settings, "SUBMISSIONS_TOPIC": f"{usual['SUBMISSIONS_TOPIC']}_{a_port()}"})
+        try:
+            yield
+        finally:
+            self._move(usual)
+
+    def _move(self, environment: Mapping[str, str]) -> None:
+        for role in ROLES:
+            self.stack.processes[role].stop()
+        self.stack.environment = environment
+        self.stack.manage("ensure_topics")
+        self.stack.start(*ROLES)
+
+    @contextmanager
+    def on(self, disk: SlowDisk, service: str) -> Iterator[None]:
+        """The service started anew, with this disk until the block ends."""
+        running: Postgres | Valkey | Kafka = getattr(self, service)
+        try:
+            running.stop()
+            running.process.environment = disk.environment
+            running.start()
+            yield
+        finally:
+            disk.heal()
+            running.stop()
+            running.process.environment = {}
+            running.start()
+
     def kill_postgres(self) -> None:
         """Backends are sessions of their own, and the server does not start while one is left."""
         for pid in with_children([self.postgres.process.pid]):
@@ -257,6 +303,10 @@ class World:
     def redis(self) -> "redis.Redis":
         return redis.Redis(port=self.valkey.port, socket_timeout=5)
 
+    @cached_property
+    def owner(self) -> Owner:
+        return Owner(self.stack, self.folder / "owner.key")
+
     @property
     def topic(self) -> str:
         return self.stack.environment["SUBMISSIONS_TOPIC"]
@@ -269,6 +319,7 @@ class World:
             disk.free()
         for proxy in self.proxies.values():
             proxy.heal()
+        self.emulator.faults.clear()
         for kafka in self._brokers:
             if not kafka.process.alive():
                 kafka.start()
@@ -301,8 +352,14 @@ class World:
         return sum(end - max(start, stored.get(number, 0)) for number, (start, end) in bounds.items()) + self.outbox()
 
     def outbox(self) -> int:
-        [(there,)] = self.sql("SELECT to_regclass('intake_outbox') IS NOT NULL")
-        return int(self.sql("SELECT count(*) FROM intake_outbox")[0][0]) if there else 0
+        return int(self.sql("SELECT count(*) FROM intake_outboxrow")[0][0])
+
+    def buffered(self) -> dict[str, int]:
+        """What the buffer holds, by key, and by its own count, which is what bounds it."""
+        with redis.Redis.from_url(self.buffer, socket_timeout=5) as client:
+            keys = [*client.scan_iter("formhub:buffer:a:*", count=1000)]
+            held = {key.decode(): client.zcard(key) for key in keys}
+            return {**held, "total": int(client.get("formhub:buffer:total") or 0)}
 
     def archive(self, form: str) -> list[Row]:
         found = self.sql(
@@ -313,11 +370,19 @@ class World:
         return [Row(id, answers.get("roll", ""), digest(answers)) for id, answers in found]
 
     def sheet(self, target: Mapping[str, str]) -> list[str]:
-        rows = self.emulator.rows(target["spreadsheet_id"], target["worksheet"])
+        """The ids in its rows, also of those spreadsheets that it was written to before: `former`, in their order."""
+        volumes = [*target.get("former", "").split(), target["spreadsheet_id"]]
+        return [id for volume in volumes for id in self._ids_in(volume, target["worksheet"])]
+
+    def _ids_in(self, spreadsheet: str, worksheet: str) -> list[str]:
+        """None of one that was deleted, and without the row that leads on to another."""
+        if spreadsheet not in self.emulator.service.spreadsheets:
+            return []
+        rows = self.emulator.rows(spreadsheet, worksheet)
         if not rows:
             return []
         at = rows[0].index("Submission ID")
-        return [row[at] for row in rows[1:]]
+        return [row[at] for row in rows[1:] if not str(row[at]).startswith("Continued in")]
 
     def places(self, targets: Sequence[Mapping[str, str]]) -> dict[str, Place]:
         log = log_order({"kafka": self.bootstrap.split(","), "topic": self.topic})

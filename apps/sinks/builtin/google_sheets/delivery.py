@@ -161,6 +161,8 @@ class Delivery:
             self._memory.shift += 1 if holder is not None else JUMP
             self._marker = None
         elif self._looked:
+            if refusal.full:
+                self._move_on(full=True)
             raise self._final(refused, refusal)
         self._look()
         if holder is not None or self._batch.ambiguous is not None:
@@ -169,11 +171,14 @@ class Delivery:
 
     # Going on in another spreadsheet
 
-    def _move_on(self) -> None:
-        """Raises RelocatedError where the next spreadsheet is due. What stands here in part is completed here."""
+    def _move_on(self, *, full: bool = False) -> None:
+        """Raises RelocatedError where the next spreadsheet is due. What stands here in part is completed here.
+
+        full: Google says so, whatever we count.
+        """
         if self._present:
             return
-        full = self._memory.used > FULL
+        full = full or self._memory.used > FULL
         for part in self._batch.parts:
             over = part.config.get("monthly") and self._memory.month not in ("", self._month())
             if (full or over) and lines(part.config.get("further", "")):

@@ -57,6 +57,22 @@ def test_a_full_one_is_followed_by_the_next_and_leads_there(desk: Desk, further:
     assert len(desk.table()) == 3  # header, the row, the link
 
 
+def test_one_that_google_finds_full_is_followed_by_the_next_as_well(
+    desk: Desk, further: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody filled it up between our look and our write."""
+    monkeypatch.setattr("apps.sinks.builtin.google_sheets.delivery.FULL", 2)
+    desk.send(make_submission(1))
+    fill(desk, 0.9999)
+    later = [make_submission(number) for number in range(2, 600)]
+
+    with pytest.raises(RelocatedError) as caught:
+        desk.send(*later, further=further)
+
+    assert caught.value.changes["spreadsheet"] == further
+    assert not set(desk.ids()) & {str(each.id) for each in later}
+
+
 def test_the_rows_go_on_in_the_next_one(desk: Desk, further: str) -> None:
     desk.send(make_submission(1))
     fill(desk, 0.96)
