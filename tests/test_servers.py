@@ -9,11 +9,13 @@ import re
 import secrets
 import socket
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from http.client import HTTPConnection, HTTPResponse
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import requests
@@ -36,6 +38,7 @@ from deploy.local.process import Process, answers, free_port
 from deploy.local.valkey import Valkey
 from formhub.core.stream.kafka import TopicSettings, ensure_topic
 from tests.stack import ROOT
+from tests.topic import envelopes
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
 SERVERS = ("wsgi", "rsgi")
@@ -46,6 +49,7 @@ FORM = ("Content-Type", "application/x-www-form-urlencoded")
 GOOD = json.dumps(next(students(7))).encode()
 BODY_SECONDS = 2
 LARGE = 3 * 1024 * 1024
+PAGE = urlencode({"_key": "page-2", **next(students(7))}).encode()
 
 # Of the site's way alone: a submission's answer depends on no language.
 OF_THE_SITE = {"content-language", "vary"}
@@ -232,7 +236,14 @@ CASES = {
     "the hosted page": Sent("GET", "/f/{form}/"),
     "its head alone": Sent("HEAD", "/f/{form}/"),
     "the hosted page, filled in badly": Sent("POST", "/f/{form}/", b"_key=page-1", (FORM,)),
+    "the hosted page, filled in": Sent("POST", "/f/{form}/", PAGE, (FORM,)),
+    "the hosted page, inside another page": Sent("POST", "/f/{form}/?embed=1&lang=de", PAGE, (FORM,)),
+    "the hosted page in German, filled in badly": Sent("POST", "/f/{form}/", b"", (FORM, ("Accept-Language", "de"))),
+    "a method that the page does not take": Sent("PUT", "/f/{form}/", PAGE, (FORM,)),
+    "a body that the page does not take": Sent("POST", "/f/{form}/", GOOD, (JSON,)),
+    "the page of no form, sent": Sent("POST", "/f/nosuchform99/", PAGE, (FORM, ("Accept-Language", "de"))),
     "the page of a closed form": Sent("GET", "/f/{closed}/"),
+    "the page of a closed form, sent": Sent("POST", "/f/{closed}/", PAGE, (FORM,)),
     "a page that is not there": Sent("GET", "/nowhere/"),
     "an API address that is not there": Sent("GET", "/api/v1/nowhere"),
     "a path with signs": Sent("GET", "/f/%C3%A9%20b/?q=%20a&b=%c3"),
@@ -308,6 +319,27 @@ class TestConnections:
             with socket.create_connection(("127.0.0.1", ports[server]), 20) as link:
                 link.sendall(raw(world, GOOD, len(GOOD)))
         assert ask(ports[server], filled(CASES["a submission"], world)).status == 202
+
+
+def test_a_caller_finds_his_order_in_the_log_though_several_processes_take_what_he_sends(
+    world: World, ports: Mapping[str, int], topic: str, kafka_service: Kafka
+) -> None:
+    """Each sends on to the next process once he has his answer; all of them to one form."""
+
+    def call(caller: int) -> list[str]:
+        numbers = [str(10_000 + number) for number in range(60)]
+        for turn, number in enumerate(numbers):
+            body = json.dumps({**json.loads(GOOD), "name": f"Caller {caller}", "roll": number}).encode()
+            answer = ask(ports[SERVERS[turn % 2]], filled(submissions(JSON, body=body), world))
+            assert answer.status == 202
+        return numbers
+
+    with ThreadPoolExecutor(6) as callers:
+        sent = dict(enumerate(callers.map(call, range(6))))
+    found = [envelope.answers for envelope in envelopes(kafka_service.url, topic, PARTITIONS)]
+
+    for caller, numbers in sent.items():
+        assert [each["roll"] for each in found if each["name"] == f"Caller {caller}"] == numbers
 
 
 class TestSlowSenders:

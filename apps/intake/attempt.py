@@ -5,6 +5,7 @@ whoever was accepted hears "accepted" again, even after the form was closed or c
 """
 
 import dataclasses
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,7 @@ import orjson
 from django.conf import settings
 from django.db import Error
 from django.http import HttpRequest
+from django.utils import translation
 
 from apps.forms import published
 from apps.forms.published import PublishedForm
@@ -23,13 +25,14 @@ from apps.forms.schema import AnswersRefused
 from apps.intake import idempotency, process, receipts, throttle
 from apps.intake.accept import DOORS, Accepted, Pending, accept
 from apps.intake.gate.base import Claim, Entry
+from apps.intake.gate.gate import Asked
 from apps.intake.look_ups import NotLookedUpError
 from apps.intake.parsing.reserved import Payload
 from apps.intake.ticket import RETRY_SECONDS, NotCommittedError
+from apps.intake.waiting import pause
 from apps.orgs import keys
 from apps.orgs.keys import KeyGrant
 from formhub.core import lanes, logs
-from formhub.core.clock import Clock, SystemClock
 from formhub.core.ids import canonical
 from formhub.core.metrics import ACCEPTED
 from formhub.core.problem import Problem
@@ -104,12 +107,16 @@ class Attempt:
     """Steps in their order: `enter`, `replayed`, `send`, then `accepted` with the receipt, or `withdraw`.
 
     What waits is a coroutine, for a loop as well as for a thread, which drives it (`formhub.core.lanes.drive`).
+    `language`: what is said of the answers is said in it; None for English.
     """
 
-    def __init__(self, form: PublishedForm, caller: Caller) -> None:
+    def __init__(self, form: PublishedForm, caller: Caller, language: str | None = None) -> None:
         logs.bind(form=form.id)
         self.form = form
         self.caller = caller
+        self.language = language
+        self._asked: Asked | None = None
+        self._unusable: Problem | None = None
         self.payload = Payload({})
         self.parsed = b""
         self.claim: Claim | None = None
@@ -117,22 +124,40 @@ class Attempt:
 
     async def enter(self, read: Callable[[], Payload]) -> None:
         """Read what was sent and pass the gate. Raises Problem."""
-        try:
-            self._take(read())
-        except Problem:
-            # Unusable bodies count as well, or they were a way around the limits.
-            await self._pass_gate()
-            raise
-        await self._pass_gate()
+        self.read(read)
+        self.ask()
+        await self.passed()
 
-    def wait_for_first(self, seconds: float, clock: Clock | None = None) -> None:
+    def read(self, read: Callable[[], Payload]) -> None:
+        """What cannot be used is told by `passed`."""
+        try:
+            self.payload = read()
+        except Problem as problem:
+            self._unusable = problem
+        if self.payload.key:
+            self.parsed = canonical(self.payload.answers)
+            self.claim = idempotency.claim(self.form, self.payload.key, self.parsed)
+
+    def ask(self) -> None:
+        """Ask the gate. Unusable bodies count as well, or they were a way around the limits."""
+        limits = throttle.limits_of(self.form, self.caller.grant, self.caller.address)
+        self._asked = process.gate().ask(limits, self.claim)
+
+    async def passed(self) -> None:
+        """Raises Problem."""
+        assert self._asked is not None
+        self.entry = await self._asked
+        throttle.check(self.entry)
+        if self._unusable:
+            raise self._unusable
+
+    async def wait_for_first(self, seconds: float) -> None:
         """Let a first try that still runs, with the same key and answers, come to its end."""
-        clock = clock or SystemClock()
-        until = clock.monotonic() + seconds
-        while self.claim and idempotency.still_running(self.entry, self.claim) and clock.monotonic() < until:
-            clock.sleep(LOOK_SECONDS)
+        until = time.monotonic() + seconds
+        while self.claim and idempotency.still_running(self.entry, self.claim) and time.monotonic() < until:
+            await pause(LOOK_SECONDS)
             # Without limits: this try was counted. Should the first be refused meanwhile, the key becomes ours.
-            again = process.gate().enter((), self.claim)
+            again = await process.gate().ask((), self.claim)
             self.entry = dataclasses.replace(self.entry, held=again.held)
 
     def replayed(self) -> dict[str, Any] | None:
@@ -148,7 +173,7 @@ class Attempt:
         if self.form.closed:
             raise Problem(410, "form_closed", self.form.closed_text or "This form is closed.")
         try:
-            answers = self.form.compiled.clean(self.payload.answers)
+            answers = self._clean()
         except AnswersRefused as refused:
             errors = [error.as_json() for error in refused.errors]
             raise Problem(422, "answers_refused", "Some answers need a change.", errors=errors) from None
@@ -184,16 +209,12 @@ class Attempt:
             raise
         return self.accepted(accepted)
 
-    def _take(self, payload: Payload) -> None:
-        self.payload = payload
-        if payload.key:
-            self.parsed = canonical(payload.answers)
-            self.claim = idempotency.claim(self.form, payload.key, self.parsed)
-
-    async def _pass_gate(self) -> None:
-        limits = throttle.limits_of(self.form, self.caller.grant, self.caller.address)
-        self.entry = await process.gate().ask(limits, self.claim)
-        throttle.check(self.entry)
+    def _clean(self) -> dict[str, Any]:
+        """Raises AnswersRefused."""
+        if self.language is None:
+            return self.form.compiled.clean(self.payload.answers)
+        with translation.override(self.language):
+            return self.form.compiled.clean(self.payload.answers)
 
     def _meta(self) -> dict[str, Any]:
         meta = dict(self.payload.meta)

@@ -1,6 +1,7 @@
-"""What a process has one of: the committer, the keeper, the gate and the look-ups."""
+"""What a process has one of: the committer, the keeper, the gate, the look-ups and the pages' threads."""
 
 import atexit
+from concurrent.futures import ThreadPoolExecutor
 
 from django.conf import settings
 
@@ -14,6 +15,8 @@ from apps.intake.outbox import PostgresStore
 from formhub.core.stream.kafka import KafkaPublisher
 
 CLOSE_SECONDS = 5.0
+# They compute and wait for nothing: with more, a loop beside them would get its turn less often.
+PAGE_THREADS = 2
 
 
 def _make_committer() -> Committer:
@@ -41,6 +44,7 @@ committer = OncePerProcess(_make_committer)
 keeper = OncePerProcess(_make_keeper)
 gate = OncePerProcess(_make_gate)
 look_ups = OncePerProcess(LookUps)
+pages = OncePerProcess(lambda: ThreadPoolExecutor(PAGE_THREADS, thread_name_prefix="page"))
 
 
 def seconds_since_receipt() -> float | None:
@@ -57,6 +61,8 @@ def close(seconds: float = CLOSE_SECONDS) -> None:
     """Let what is pending reach the broker, or the outbox; what comes later is refused."""
     if asking := look_ups.install(None):
         asking.close()
+    if making := pages.install(None):
+        making.shutdown(wait=False)
     if committing := committer.install(None):
         committing.close(seconds)
     # The last: what the log did not take in time may be on its way here.

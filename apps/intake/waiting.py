@@ -6,8 +6,10 @@ Where no loop runs an await waits in place, so one coroutine serves threads and 
 import asyncio
 import threading
 from collections.abc import Generator, Iterable
+from contextlib import suppress
 from typing import Generic, TypeVar
 
+from formhub.core.deadlines import Deadlines
 from formhub.core.lanes import on_loop
 
 Value = TypeVar("Value")
@@ -48,11 +50,8 @@ class Waiting(Generic[Value]):
         future = loop.create_future()
         self._futures.append(future)
         if self._value is None:
-            timer = loop.call_later(self.patience, _set_all, [future])
-            try:
-                yield from future
-            finally:
-                timer.cancel()
+            _deadlines(loop, self.patience).add(future)
+            yield from future
         if self._value is None:
             raise NotSettledError
         return self._get()
@@ -71,6 +70,33 @@ class Waiting(Generic[Value]):
         return self._value[0]
 
 
+class _OfLoop(threading.local):
+    """The deadlines of this thread's loop, by their seconds."""
+
+    def __init__(self) -> None:
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.deadlines: dict[float, Deadlines[asyncio.Future[None]]] = {}
+
+
+_of_loop = _OfLoop()
+
+
+def _deadlines(loop: asyncio.AbstractEventLoop, seconds: float) -> Deadlines[asyncio.Future[None]]:
+    if _of_loop.loop is not loop:
+        _of_loop.loop, _of_loop.deadlines = loop, {}
+    seconds = round(seconds, 2)  # computed ones differ behind the point
+    found = _of_loop.deadlines.get(seconds)
+    if found is None:
+        found = _of_loop.deadlines[seconds] = Deadlines(seconds, asyncio.Future.done, _set)
+    return found
+
+
+async def pause(seconds: float) -> None:
+    """Wait for nothing."""
+    with suppress(NotSettledError):
+        await Waiting[None](seconds)
+
+
 def wake(futures: Iterable[asyncio.Future[None]]) -> None:
     """One call into each loop, however many of its futures are woken."""
     by_loop: dict[asyncio.AbstractEventLoop, Futures] = {}
@@ -83,5 +109,9 @@ def wake(futures: Iterable[asyncio.Future[None]]) -> None:
 
 def _set_all(futures: Futures) -> None:
     for future in futures:
-        if not future.done():
-            future.set_result(None)
+        _set(future)
+
+
+def _set(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

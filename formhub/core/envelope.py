@@ -57,9 +57,9 @@ def encode(envelope: Envelope) -> tuple[bytes, Headers]:
     """The record's value and headers. Raises EnvelopeTooLargeError."""
     value = orjson.dumps(
         {
-            "id": str(envelope.id),
-            "organization": str(envelope.organization),
-            "form": str(envelope.form),
+            "id": envelope.id,
+            "organization": envelope.organization,
+            "form": envelope.form,
             "version": envelope.version,
             "accepted_at": envelope.accepted_at.astimezone(UTC).isoformat(timespec="microseconds"),
             "late": envelope.late,
@@ -72,7 +72,7 @@ def encode(envelope: Envelope) -> tuple[bytes, Headers]:
     headers = (
         ("v", b"%d" % WIRE_VERSION),
         ("id", str(envelope.id).encode()),
-        ("form", str(envelope.form).encode()),
+        ("form", envelope.key),
         ("version", b"%d" % envelope.version),
     )
     return value, headers

@@ -102,7 +102,7 @@ class Lane:
         except Exception as error:  # noqa: BLE001 - as Django does it for every view
             for step in self._failed:
                 step(request, error)
-            return requests.as_problem(request, response_for_exception(request, error))
+            return requests.fitting(request, response_for_exception(request, error))
 
 
 def view_of(match: ResolverMatch) -> type[ShortView]:

@@ -73,13 +73,14 @@ class ProblemMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        response = self.get_response(request)
-        return as_problem(request, response) if request.path.startswith("/api/") else response
+        return fitting(request, self.get_response(request))
 
 
-def as_problem(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-    """The response, or a problem of its status in its place where it is an error of another form."""
-    if response.status_code < 400 or response.get("Content-Type", "").startswith(problem.CONTENT_TYPE):
+def fitting(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    """The response, or on the API a problem of its status in its place where it is an error of another form."""
+    if not request.path.startswith("/api/") or response.status_code < 400:
+        return response
+    if response.get("Content-Type", "").startswith(problem.CONTENT_TYPE):
         return response
     replacement = problem.response(_of_status(response.status_code), request)
     for name in ("Allow", "Retry-After", "WWW-Authenticate"):

@@ -18,6 +18,7 @@ from django.core.handlers.wsgi import get_path_info
 from django.http.response import HttpResponseBase
 
 from formhub.core import problem
+from formhub.core.deadlines import Deadlines
 from formhub.core.lanes import Lane, view_of
 from formhub.core.metrics import WEB_REFUSED
 from formhub.core.problem import Problem
@@ -63,6 +64,7 @@ class Application:
         self._requests = 0
         self._in_threads = 0
         self._held = 0
+        self._reading: Deadlines[_Reading] | None = None
 
     @classmethod
     def on(cls, site: Wsgi) -> "Application":
@@ -135,10 +137,39 @@ class Application:
     async def _buffered(self, protocol: Any, length: int) -> io.BytesIO:
         if not length:
             return io.BytesIO()
+        if self._reading is None:
+            self._reading = Deadlines(self._bounds.body_seconds, _Reading.over, _Reading.give_up)
+        reading = _Reading()
+        self._reading.add(reading)
         try:
-            async with asyncio.timeout(self._bounds.body_seconds):
-                return io.BytesIO(await protocol())
-        except TimeoutError:
+            return io.BytesIO(await protocol())
+        except asyncio.CancelledError:
+            reading.tell()
+            raise
+        finally:
+            reading.task = None
+
+
+class _Reading:
+    """This task, as long as it reads a body. It gives up as `asyncio.timeout` does, and many share one timer."""
+
+    __slots__ = ("late", "task")
+
+    def __init__(self) -> None:
+        self.task = asyncio.current_task()
+        self.late = False
+
+    def over(self) -> bool:
+        return self.task is None
+
+    def give_up(self) -> None:
+        if self.task is not None:
+            self.late = True
+            self.task.cancel()
+
+    def tell(self) -> None:
+        """Raises BodyTooSlowError if that was why the task was cancelled."""
+        if self.late and self.task is not None and self.task.uncancel() == 0:
             raise BodyTooSlowError from None
 
 

@@ -46,7 +46,8 @@ def _respond(request: HttpRequest, attempt: Attempt, answer: Mapping[str, Any]) 
         response = HttpResponse(status=303)
         response["Location"] = _next_page(attempt, answer)
     else:
-        response = HttpResponse(orjson.dumps(answer), status=202, content_type="application/json")
+        # Named, or Django would look for it in the content type with every use.
+        response = HttpResponse(orjson.dumps(answer), status=202, content_type="application/json", charset="utf-8")
         response["Location"] = answer["status_url"]
     for name, value in throttle.headers(attempt.entry).items():
         response[name] = value

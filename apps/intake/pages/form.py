@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,15 +17,16 @@ import orjson
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.urls import reverse
+from django.utils.decorators import method_decorator
+from django.views import View
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_http_methods
 
 from apps.forms import fields, markup
 from apps.forms.fields import text
 from apps.forms.published import PublishedForm
 from apps.forms.schema import FieldError
 from apps.intake import endings, receipts
-from apps.intake.attempt import Attempt, Caller, as_problem, receipt_of
+from apps.intake.attempt import Attempt, Caller, as_problem, find_form, receipt_of
 from apps.intake.gate.base import stored_answer
 from apps.intake.pages import languages, words
 from apps.intake.pages.frame import EMBED, FOR_GOING_BACK, Frame, for_form
@@ -78,32 +80,58 @@ class Page:
         return 422 if self.errors or self.astray or self.earlier else 200
 
 
-@csrf_exempt
-@require_http_methods(["GET", "HEAD", "POST"])
+@method_decorator(csrf_exempt, name="dispatch")
+class HostedForm(View):
+    """Whoever sends it goes the short way (formhub.core.lanes) where the server has one."""
+
+    http_method_names = ("get", "head", "post")
+    short = True
+    inline_bytes = 64 * 1024
+
+    def get(self, request: HttpRequest, form: str) -> HttpResponse:
+        return _shown(request, form=form)
+
+    def post(self, request: HttpRequest, form: str) -> HttpResponse:
+        return drive(self.answer(request, form))
+
+    async def answer(self, request: HttpRequest, form: str) -> HttpResponse:
+        try:
+            found = await find_form(form)
+        except Problem as problem:
+            frame = Frame.of(request, form)
+            return await frame.made(partial(frame.refuse, problem))
+        frame = Frame.of(request, form, found)
+        if found.key_required:
+            return await frame.made(partial(_refuse_for_key, frame, found))
+        return await _submit(frame, found)
+
+
 @for_form
-def hosted_form(frame: Frame, form: PublishedForm) -> HttpResponse:
+def _shown(frame: Frame, form: PublishedForm) -> HttpResponse:
     if form.key_required:
-        return frame.refuse(Problem(403, "key_required", ""), title=form.title)
-    if frame.request.method == "POST":
-        return _submit(frame, form)
+        return _refuse_for_key(frame, form)
     if form.closed:
         return frame.refuse(Problem(410, "form_closed", form.closed_text), title=form.title)
     return _show(frame, form, Page(_new_key(), _brought(frame.request.GET, form)))
 
 
-def _submit(frame: Frame, form: PublishedForm) -> HttpResponse:
-    attempt = Attempt(form, Caller.of(frame.request))
+def _refuse_for_key(frame: Frame, form: PublishedForm) -> HttpResponse:
+    return frame.refuse(Problem(403, "key_required", ""), title=form.title)
+
+
+async def _submit(frame: Frame, form: PublishedForm) -> HttpResponse:
+    attempt = Attempt(form, Caller.of(frame.request), frame.language.ours)
     try:
-        drive(attempt.enter(lambda: _read(frame.request)))
-        attempt.wait_for_first(PATIENCE_SECONDS)
-        answer = attempt.replayed() or drive(attempt.finish())
+        await attempt.enter(lambda: _read(frame.request))
+        await attempt.wait_for_first(PATIENCE_SECONDS)
+        answer = attempt.replayed() or await attempt.finish()
     except (Problem, NotCommittedError) as error:
         problem = as_problem(error)
         assert problem is not None
         REFUSED.labels(problem.code).inc()
-        return _again(frame, attempt, problem)
+        return await frame.made(partial(_again, frame, attempt, problem))
     address = endings.address(form, frame.name, receipt_of(form, answer), **frame.query)
-    return HttpResponseRedirect(address, status=303)
+    return frame.finished(HttpResponseRedirect(address, status=303))
 
 
 def _read(request: HttpRequest) -> Payload:

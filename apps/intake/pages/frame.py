@@ -1,21 +1,24 @@
 """How a page was asked for, and what every answer with a page has in common."""
 
+import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec
 
-from csp.decorators import csp_replace
+from csp.utils import build_policy
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils import translation
 
 from apps.forms.published import PublishedForm
+from apps.intake import process
 from apps.intake.attempt import find_form
 from apps.intake.pages import languages, words
 from apps.intake.pages.languages import Language
-from formhub.core.lanes import drive
+from formhub.core.lanes import drive, on_loop
 from formhub.core.problem import Problem
 
 EMBED = "embed"
@@ -40,7 +43,11 @@ class Frame:
 
     @classmethod
     def of(cls, request: HttpRequest, name: str = "", form: PublishedForm | None = None) -> "Frame":
-        code = languages.chosen(request, form.definition["languages"]) if form else translation.get_language() or "en"
+        code = (
+            languages.chosen(request, form.definition["languages"])
+            if form
+            else translation.get_language_from_request(request)
+        )
         origins = form.allowed_origins if form else ()
         return cls(request, name, languages.described(code), request.GET.get(EMBED) == "1", origins)
 
@@ -65,21 +72,37 @@ class Frame:
         response["Content-Language"] = self.language.code
         response["Referrer-Policy"] = "no-referrer"
         response["X-Robots-Tag"] = "noindex"
+        return self.finished(response)
+
+    def finished(self, response: HttpResponse) -> HttpResponse:
+        """With what says who may show it in a page: on the short way (formhub.core.lanes) nobody else does."""
+        policy = {"form-action": ["'self'"], "frame-ancestors": self._ancestors()}
+        response["Content-Security-Policy"] = build_policy(replace=policy)
         if self.embed:
             response.xframe_options_exempt = True
-        return self._with_policy(response)
+        else:
+            response["X-Frame-Options"] = settings.X_FRAME_OPTIONS
+        return response
+
+    async def made(self, make: Callable[[], HttpResponse]) -> HttpResponse:
+        """A page in its language. A thread makes it where a loop must not be held up: many questions take their time.
+
+        As many wait for one as the server takes requests at a time.
+        """
+
+        def in_language() -> HttpResponse:
+            with translation.override(self.language.ours):
+                return make()
+
+        if not on_loop():
+            return in_language()
+        return await asyncio.get_running_loop().run_in_executor(process.pages(), in_language)
 
     def refuse(self, problem: Problem, *, title: str = "", link: str = "") -> HttpResponse:
         """A page that says why there is nothing to fill in. `title`: the form's; `link`: where to go instead."""
         message = words.message(problem)
         context = {"message": message, "form_title": title, "link": link}
         return self.respond("intake/message.html", context, message.status, message.headers)
-
-    def _with_policy(self, response: HttpResponse) -> HttpResponse:
-        policy = {"form-action": ["'self'"], "frame-ancestors": self._ancestors()}
-        decorated: Any = csp_replace(policy)(lambda request: response)
-        framed: HttpResponse = decorated(self.request)
-        return framed
 
     def _ancestors(self) -> list[str]:
         if not self.embed:

@@ -21,8 +21,8 @@ from apps.intake.tests import outboxes
 from apps.intake.tests.conftest import Forms
 from apps.intake.tests.forms import DEFINITION
 from apps.intake.tests.test_submit import stored
-from formhub.core.clock import SystemClock
 from formhub.core.envelope import decode
+from formhub.core.lanes import Lane
 from formhub.core.stream.memory import MemoryPublisher, MemoryTopic
 
 pytestmark = pytest.mark.urls("apps.intake.tests.urls")
@@ -268,10 +268,19 @@ class TestSending:
         send(client, page, GOOD)
         (key, (record, until)) = gate.records.popitem()
         gate.records[key] = ("r" + record[1:65] + "somebody", until)
-        monkeypatch.setattr(SystemClock, "sleep", lambda self, seconds: gate.records.clear())
 
+        async def until_it_failed(seconds: float) -> None:
+            gate.records.clear()
+
+        monkeypatch.setattr("apps.intake.attempt.pause", until_it_failed)
         assert send(client, page, GOOD).status_code == 303
         assert len({envelope.id for envelope in stored(topic)}) == 1
+
+
+def test_what_is_sent_goes_the_short_way_and_what_is_looked_at_the_sites() -> None:
+    lane = Lane(())
+    assert lane.match("POST", URL)
+    assert lane.match("GET", URL) is None
 
 
 class TestOtherAnswersUnderTheSameKey:

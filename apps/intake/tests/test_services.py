@@ -14,7 +14,6 @@ from django.db import connection
 from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from kafka import KafkaConsumer, TopicPartition
 
 from apps.forms import definition as form_definition
 from apps.forms import published
@@ -46,9 +45,10 @@ from apps.orgs import keys
 from apps.orgs.models import Organization
 from deploy.local.postgres import Postgres
 from formhub.core.clock import ManualClock
-from formhub.core.envelope import Envelope, decode
+from formhub.core.envelope import Envelope
 from formhub.core.problem import Problem
 from formhub.core.stream.kafka import KafkaPublisher, TopicSettings, ensure_topic
+from tests.topic import envelopes
 
 pytestmark = [pytest.mark.services, pytest.mark.urls("apps.intake.tests.urls")]
 
@@ -80,19 +80,8 @@ class Log:
         ensure_topic([server], self.name, TopicSettings(PARTITIONS, 1, 1, 1), seconds=60)
 
     def envelopes(self) -> list[Envelope]:
-        partitions = [TopicPartition(self.name, number) for number in range(PARTITIONS)]
-        consumer = KafkaConsumer(bootstrap_servers=[self.server], auto_offset_reset="earliest", group_id=None)
-        try:
-            consumer.assign(partitions)
-            left = sum(consumer.end_offsets(partitions).values())
-            found: list[Envelope] = []
-            until = time.monotonic() + 20
-            while len(found) < left and time.monotonic() < until:
-                taken = consumer.poll(timeout_ms=500)
-                found += [decode(record.value, record.headers) for records in taken.values() for record in records]
-            return [envelope for envelope in found if envelope.form != WARM_UP]
-        finally:
-            consumer.close()
+        found = envelopes(self.server, self.name, PARTITIONS)
+        return [envelope for envelope in found if envelope.form != WARM_UP]
 
 
 @pytest.fixture
