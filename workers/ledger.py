@@ -95,6 +95,9 @@ def unfinished(lease: Lease) -> Batch | None:
     A batch that is certainly not applied loses the parts that are paused or have moved elsewhere; one of which nobody
     knows that is offered as it is. Where all of a batch's actions are paused it waits for them.
     """
+    # Only the holder of the lease makes batches: where there is none now there is none, and nothing to lock.
+    if not Batch.objects.filter(destination=lease.destination, state__in=UNFINISHED).exists():
+        return None
     with fenced(lease) as destination:
         _note_interrupted(destination)
         _let_go(destination)

@@ -45,7 +45,8 @@ def sending(lease: Lease, batch: Batch, account: str) -> None:
         changes["account"] = account[:200]
     with fenced(lease):
         _unfinished(batch).update(**changes)
-        batch.refresh_from_db()
+    batch.state, batch.attempts = BatchState.SENDING, batch.attempts + 1
+    batch.account = changes.get("account", batch.account)
 
 
 def keep(lease: Lease, batch: Batch, body: bytes) -> None:
