@@ -7,7 +7,7 @@ ARGS ?=
 SLOW_TO_COLLECT := tests/browser $(addprefix tests/test_,submit_outages.py api_fuzz.py api_rights.py api_docs.py admin_tenancy.py main_job.py roles.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo clean-demo test test-fast test-faults test-mutations faultlib lint format types browser load bench-ingest bench-archive bench-pipeline bench-isolation bench-sheets soak screenshots
+.PHONY: help demo clean-demo test test-fast test-faults test-mutations lint format types browser load bench-ingest bench-archive bench-pipeline bench-isolation bench-sheets soak screenshots
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
@@ -24,15 +24,12 @@ test: lint types browser  ## every check and test, services included
 test-fast: .venv/test  ## what needs no service; under 30 seconds
 	$(BIN)/pytest -m "not services and not browser" -n auto -p no:schemathesis $(SLOW_TO_COLLECT:%=--ignore=%) $(ARGS)
 
-test-faults: .venv/test faultlib  ## everything killed, paused, cut off under load; 30 minutes. Renews docs/reliability.md
+test-faults: .venv/test  ## everything killed, paused, cut off under load; 30 minutes. Renews docs/reliability.md
 	$(BIN)/pytest tests/faults --faults all $(ARGS)
 	$(BIN)/python -m tests.faults.report
 
 test-mutations: .venv/test  ## take out one safeguard after the other: the fault suite has to notice
 	$(BIN)/python -m tests.faults.mutations $(ARGS)
-
-faultlib:  ## libfaketime for the cases of clocks; installed here where it is missing and we are root
-	@ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update && apt-get install -y --no-install-recommends libfaketime; } || echo "Without libfaketime the cases of clocks are left out: as root, run apt-get install libfaketime."
 
 lint: .venv/test  ## ruff
 	$(BIN)/ruff check .

@@ -5,11 +5,13 @@ from multiprocessing.util import Finalize
 
 from django.core.wsgi import get_wsgi_application
 
+from formhub.core import heap
 from formhub.core.wsgi import Application
 
 
 def web() -> Application:
     """The site behind WSGI, in a process that is ready to answer."""
+    heap.tame()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "formhub.settings.local")
     site = get_wsgi_application()
     _begin()

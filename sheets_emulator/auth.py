@@ -22,6 +22,10 @@ SCOPES = {
 }
 TOKEN_SECONDS = 3600
 TOKENS_MAX = 10_000
+TIMEFRAME = (
+    "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. "
+    "Check your iat and exp values in the JWT claim."
+)
 
 
 class GrantError(Exception):
@@ -100,10 +104,12 @@ class Accounts:
             )
         except KeyError:
             raise GrantError("Invalid grant: account not found") from None
+        except exceptions.InvalidValue:  # of its times: the caller's clock is wrong
+            raise GrantError(TIMEFRAME) from None
         except (ValueError, exceptions.GoogleAuthError):
             raise GrantError("Invalid JWT Signature.") from None
         if claims["exp"] - claims["iat"] > TOKEN_SECONDS:
-            raise GrantError("Invalid JWT: Token must be a short-lived token (60 minutes).")
+            raise GrantError(TIMEFRAME)
         return claims
 
 

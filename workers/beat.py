@@ -24,7 +24,20 @@ class Scheduler(PersistentScheduler):
 
     def tick(self, *args: Any, **kwargs: Any) -> Any:
         self._heartbeat.beat()
+        self._forget_the_future()
         return super().tick(*args, **kwargs)
+
+    def _forget_the_future(self) -> None:
+        """Once a clock that was ahead is set right, what it did last lies in the future, in the stored schedule too:
+        beat would wait until then. Such an entry counts as done now.
+        """
+        ahead = [
+            entry for entry in self.schedule.values() if entry.last_run_at and entry.last_run_at > entry.default_now()
+        ]
+        for entry in ahead:
+            entry.last_run_at = entry.default_now()
+        if ahead:
+            self._heap = None
 
     def apply_async(self, entry: Any, *args: Any, **kwargs: Any) -> Any:
         try:

@@ -22,8 +22,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """`make test` runs few of the cases, `make test-faults` all of them."""
     here = [item for item in items if Path(__file__).parent in item.path.parents]
     for item in here:
-        if {"case", "trio", "crowded"} & set(getattr(item, "fixturenames", ())):
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if {"case", "trio", "crowded"} & fixtures:
             item.add_marker("services")
+        if {"case", "trio"} & fixtures and sign_of(item) is None:
+            raise pytest.UsageError(f"{item.nodeid}: mark it with what shows its fault (tests.faults.harness.signs).")
     if config.getoption("--faults") != "all":
         left_out = {item for item in here if item.get_closest_marker("services") and not item.get_closest_marker("few")}
         config.hook.pytest_deselected(items=list(left_out))

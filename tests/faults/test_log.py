@@ -89,6 +89,8 @@ def test_retention_passed(case: Case) -> None:
         load.more(60)
     case.forgotten = case.accepted() - before
     forget_all(case)
+    case.world.revive()
+    wait_until(lambda: case.world.stack.scrape("consumer"), 60, "the consumer is back")
     case.healed()
     with case.load() as load:
         load.more(60)

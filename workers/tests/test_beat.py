@@ -1,3 +1,4 @@
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,17 @@ def test_a_tick_that_could_not_be_queued_is_counted(scheduler: Any, monkeypatch:
         scheduler.apply_async(scheduler.schedule[beat.TICK], advance=False)
 
     assert sample("formhub_beat_failures_total") == before + 1
+
+
+def test_a_clock_that_is_set_back_does_not_silence_it(scheduler: Any) -> None:
+    scheduler.tick()
+    entry = scheduler.schedule[beat.TICK]
+    entry.last_run_at = entry.default_now() + timedelta(days=3)
+    scheduler._heap = None
+
+    wait = scheduler.tick()
+
+    assert wait <= 1
 
 
 def test_the_schedule_has_the_tick_that_is_dated(settings: Settings) -> None:

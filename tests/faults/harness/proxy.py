@@ -6,7 +6,7 @@ Half open is what a host that vanished leaves behind: connections stand, bytes g
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Container, Coroutine
 from dataclasses import dataclass
 from enum import Flag, auto
 from typing import Any
@@ -25,8 +25,11 @@ class Way(Flag):
 NEITHER, BOTH = Way(0), Way.THERE | Way.BACK
 
 
-def everybody(port: int) -> bool:
-    return True
+Ports = Callable[[], Container[int]]
+
+
+def everybody() -> Container[int]:
+    return range(2**16)
 
 
 @dataclass(eq=False)
@@ -62,7 +65,7 @@ class Proxy:
         self.rate: float | None = None
         self._refusing = False
         self._lost = NEITHER
-        self._whose: Callable[[int], bool] = everybody
+        self._whose: Ports = everybody
         self._links: set[_Link] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name=f"proxy-{port}", daemon=True)
@@ -88,8 +91,8 @@ class Proxy:
         """Take connections and bytes and pass nothing on, until `heal`, which resets what was open then."""
         self.swallow(BOTH)
 
-    def swallow(self, way: Way, whose: Callable[[int], bool] = everybody) -> None:
-        """Half open on this way alone, for clients of whom `whose` says so by the port they come from."""
+    def swallow(self, way: Way, whose: Ports = everybody) -> None:
+        """Half open on this way alone, for clients that come from one of the ports that `whose` gives when asked."""
         self._do(self._lose(way, whose))
 
     def heal(self) -> None:
@@ -113,14 +116,16 @@ class Proxy:
         for link in filter(chosen, list(self._links)):
             link.reset()
 
-    async def _lose(self, way: Way, whose: Callable[[int], bool]) -> None:
+    async def _lose(self, way: Way, whose: Ports) -> None:
         self._lost, self._whose = way, whose
-        for link in self._links:
-            self._spoil(link)
+        await self._spoil(set(self._links))
 
-    def _spoil(self, link: _Link) -> None:
-        if self._lost and self._whose(link.port):
-            link.lost |= self._lost
+    async def _spoil(self, links: set[_Link]) -> None:
+        way = self._lost
+        ports = await asyncio.to_thread(self._whose) if way else ()
+        for link in links:
+            if link.port in ports:
+                link.lost |= way
 
     async def _find_again(self) -> None:
         self._lost, self._whose = NEITHER, everybody
@@ -134,7 +139,7 @@ class Proxy:
         link = _Link(writer)
         self._links.add(link)
         try:
-            self._spoil(link)
+            await self._spoil({link})
             there, link.far = await asyncio.open_connection(*self.target, limit=BLOCK)
             await self._carry(link, reader, there)
         except OSError:

@@ -245,16 +245,17 @@ class World:
         process = self.stack.processes[role]
         wait_until(lambda: not process.alive(), UP_SECONDS, f"{role} has ended")
 
-    def connects_from(self, role: str) -> Callable[[int], bool]:
-        """Whether a connection that comes from a port is this role's."""
+    def ports_of(self, role: str) -> Callable[[], set[int]]:
+        """For a proxy to ask: the ports from which this role is connected at the moment."""
 
-        def found(port: int) -> bool:
-            with suppress(psutil.NoSuchProcess):
-                family = map(psutil.Process, with_children([self.stack.processes[role].pid]))
-                return any(link.laddr.port == port for each in family for link in each.net_connections("tcp"))
-            return False
+        def ports() -> set[int]:
+            found: set[int] = set()
+            for pid in with_children([self.stack.processes[role].pid]):
+                with suppress(psutil.NoSuchProcess):
+                    found |= {link.laddr.port for link in psutil.Process(pid).net_connections("tcp")}
+            return found
 
-        return found
+        return ports
 
     @contextmanager
     def topic_of(self, **settings: str) -> Iterator[None]:
@@ -281,6 +282,7 @@ class World:
             running.stop()
             running.process.environment = disk.environment
             running.start()
+            assert disk.serves(running.process.pid), f"{service} runs on the machine's own disk"
             yield
         finally:
             disk.heal()

@@ -38,6 +38,7 @@ SCOPE = "https://www.googleapis.com/auth/spreadsheets"
 SECONDS = (5, 30)  # to connect, and between two pieces of an answer
 CLIENTS_MAX = 16  # per thread; each holds a token, which costs a call to get
 _INDEX = re.compile(r"requests\[(\d+)\]")
+_TIMEFRAME = "in a reasonable timeframe"  # what Google asks of the times in a token's claim
 _FULL = re.compile(r"limit of \d+ cells|\d{8} cells")
 
 
@@ -189,6 +190,9 @@ class SheetsClient:
     def _no_token(self, error: auth.RefreshError) -> DeliveryError:
         if error.retryable:
             return RetryableError(_("Google's sign-in does not answer."))
+        if _TIMEFRAME in str(error):
+            # Nothing is wrong with the key, and nobody has to resume the action once the time is right again.
+            return RetryableError(_("Google finds the clock of this worker wrong: set the time of its machine."))
         return self._revoked()
 
     def _revoked(self) -> ConfigurationError:

@@ -79,7 +79,8 @@ class Delivery:
     # Steps
 
     def _deliver(self) -> None:
-        if self._batch.ambiguous or self._now() - self._memory.read_at > LOOK_SECONDS:
+        # A look that is still to come was taken by a worker with another clock.
+        if self._batch.ambiguous or not 0 <= self._now() - self._memory.read_at <= LOOK_SECONDS:
             self._look()
         if not self._batch.ambiguous:
             self._settle_on_marker()
@@ -160,7 +161,7 @@ class Delivery:
             # Somebody else's marker; a refusal that names it while we see none: one of another Cloud project.
             self._memory.shift += 1 if holder is not None else JUMP
             self._marker = None
-        elif self._looked:
+        elif self._looked and not (self._one_at_stake(refused, refusal) and self._changed()):
             if refusal.full:
                 self._move_on(full=True)
             raise self._final(refused, refusal)
@@ -270,9 +271,19 @@ class Delivery:
         self._memory.barred[self._email] = self._now()
         raise RetryableError(str(error), after=1) from error
 
+    def _one_at_stake(self, refused: Draft, refusal: RejectedError) -> bool:
+        """Whether a refusal would be held against a single submission, which is put aside for it."""
+        part = _part_of(refused, refusal)
+        return sum(len(each.submissions) for each in self._batch.parts if part in (None, each.binding)) == 1
+
+    def _changed(self) -> bool:
+        """Whether somebody changed the spreadsheet between our look and our write."""
+        known = self._memory.tabs
+        self._look()
+        return self._memory.tabs != known
+
     def _final(self, refused: Draft, refusal: RejectedError) -> DeliveryError:
-        index = refusal.index
-        part = refused.parts[index] if index is not None and index < len(refused.parts) else None
+        part = _part_of(refused, refusal)
         if refusal.full:
             return self._full()
         if refusal.locked:
@@ -289,6 +300,12 @@ class Delivery:
             _("The spreadsheet is full: Google's limit is 10 million cells, blank ones included."),
             remedy=_("Share another spreadsheet and enter its address here; what waits is written there."),
         )
+
+
+def _part_of(refused: Draft, refusal: RejectedError) -> int | None:
+    """The action whose rows Google names; None if it names none."""
+    index = refusal.index
+    return refused.parts[index] if index is not None and index < len(refused.parts) else None
 
 
 def _kept(batch: Batch) -> tuple[int | None, set[UUID]]:

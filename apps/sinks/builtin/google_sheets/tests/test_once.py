@@ -1,10 +1,13 @@
 """However a call ends, each submission stands in the sheet once."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
+from google.auth import _helpers
+from google.oauth2.service_account import Credentials
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -245,6 +248,25 @@ def test_a_revoked_key_pauses_and_says_how_to_make_another(desk: Desk) -> None:
     assert "Make a new key" in caught.value.remedy
 
 
+def test_a_worker_whose_clock_is_wrong_tries_again_and_pauses_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = replace(desk, key=desk.emulator.new_account())
+    sign: Any = Credentials._make_authorization_grant_assertion
+    now: Any = _helpers.utcnow
+
+    def sign_later(self: Credentials) -> bytes:
+        with monkeypatch.context() as clock:
+            clock.setattr(_helpers, "utcnow", lambda: now() + timedelta(hours=3))
+            signed: bytes = sign(self)
+            return signed
+
+    monkeypatch.setattr(Credentials, "_make_authorization_grant_assertion", sign_later)
+
+    with pytest.raises(RetryableError, match="clock of this worker"):
+        other.send()
+
+
 def test_a_token_that_ended_early_is_renewed_without_anybody_noticing(desk: Desk) -> None:
     desk.send(make_submission(1))
     desk.emulator.accounts.forget_tokens()
@@ -294,6 +316,25 @@ def test_a_row_that_google_refuses_is_refused_for_its_data(desk: Desk, monkeypat
 
     assert (caught.value.code, caught.value.part) == ("refused_by_google", 5)
     assert "xxx" not in str(caught.value)
+
+
+def test_a_row_is_not_put_aside_for_what_somebody_changed_that_very_second(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.send(make_submission(1))
+    desk.clock.advance(61)
+    send = client.SheetsClient.batch_update
+
+    def too_late(sender: client.SheetsClient, body: bytes) -> None:
+        """The tab goes between our look and our write."""
+        if desk.table():
+            desk.edit({"deleteSheet": {"sheetId": desk.tab_id()}})
+        send(sender, body)
+
+    monkeypatch.setattr(client.SheetsClient, "batch_update", too_late)
+
+    with pytest.raises(ConfigurationError, match="was deleted"):
+        desk.send(make_submission(2))
 
 
 @pytest.mark.parametrize(("fault", "found"), [(Fault.LOSE_ANSWER, "landed"), (Fault.REJECT, "unknown")])
