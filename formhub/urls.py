@@ -8,6 +8,7 @@ from apps.console import health, pages
 from apps.console.api import document
 from apps.console.status import StatusView
 from apps.orgs import pages as orgs_pages
+from apps.sinks import pages as sinks_pages
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
@@ -22,6 +23,7 @@ urlpatterns = [
     path("", include("apps.intake.urls")),
     path("invitations/<str:token>/", orgs_pages.invitation, name="invitation"),
     path("switch/", orgs_pages.switch, name="switch-organization"),
+    path("unsubscribe/", sinks_pages.unsubscribe, name="unsubscribe"),
     path("livez", health.livez),
     path("readyz", health.readyz),
     path("submissions/<str:form>/<uuid:id>/", pages.submission, name="submission"),

@@ -25,7 +25,7 @@ from apps.orgs.access import Actor
 from apps.orgs.models import ApiKey, AuditEntry, Invitation, Membership, Organization, Role, User
 from apps.sinks import actions
 from apps.sinks.config import Settings
-from apps.sinks.models import Batch, BatchItem, BatchState, Binding, Parked
+from apps.sinks.models import Batch, BatchItem, BatchState, Binding, Parked, Suppression
 from apps.sinks.tests.kinds import Shelf
 from formhub.core.ids import uuid7
 
@@ -199,6 +199,10 @@ def _parked(house: House) -> Parked:
     )
 
 
+def _suppression(house: House) -> Suppression:
+    return Suppression.objects.create(organization=house.organization, address=f"{house.mark.lower()}@example.net")
+
+
 def _unread(house: House) -> UnreadRecord:
     record = Unread(
         topic="submissions.v1",
@@ -319,6 +323,13 @@ CASES: Mapping[str, Case] = {
         actions={"pause_all": EDITORS, "resume_all": EDITORS, "test_all": EDITORS},
     ),
     "sinks.Batch": Case(_batch, edits=({"state": "pending"}, {"last_error": ""})),
+    "sinks.Suppression": Case(
+        _suppression,
+        add=EDITORS,
+        delete=EDITORS,
+        edits=({"address": "other@example.net"}, {"reason": "unsubscribed"}),
+        new=lambda house: {"organization": house.organization.pk, "address": "new@example.net"},
+    ),
     "sinks.Parked": Case(_parked, edits=({"again": "on"}, {"message": ""}), actions={"try_again": EDITORS}),
 }
 

@@ -30,7 +30,7 @@ class Stack:
     """web, consumer, worker and beat, each a process group that can be killed and started again.
 
     `metrics`: the port on which a role serves its metrics. With `web_workers` above one the web server is as many
-    processes, which share the folder `multiproc`.
+    processes, which share the folder `multiproc`. `kinds`: whose deliveries the worker takes.
     """
 
     folder: Path
@@ -39,6 +39,7 @@ class Stack:
     metrics: Mapping[str, int] = field(default_factory=dict)
     web_workers: int = 1
     interface: str = "rsgi"
+    kinds: Sequence[str] = ("google_sheets",)
     processes: dict[str, Process] = field(default_factory=dict)
 
     @property
@@ -115,8 +116,8 @@ class Stack:
                 "--consume", "archive,deliver", *quiet,
             ],
             "worker": [
-                *celery, "worker", "--pool", "threads", "-c", "8", "-Q", "celery,flush.google_sheets",
-                "-n", "worker@%h", *quiet,
+                *celery, "worker", "--pool", "threads", "-c", "8",
+                "-Q", ",".join(["celery", *(f"flush.{kind}" for kind in self.kinds)]), "-n", "worker@%h", *quiet,
             ],
             "beat": [*celery, "beat", "--schedule", str(self.folder / "beat"), "--loglevel", "WARNING"],
         }[role]  # fmt: skip

@@ -13,6 +13,7 @@ from django.db import connection
 from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
+from apps.sinks import actions
 from apps.sinks.contract import Policy, Sink
 from apps.sinks.models import UNFINISHED, Batch, Binding, BindingState, Destination, Parked, Walk
 from apps.sinks.registry import UnknownKindError
@@ -125,6 +126,19 @@ def _forget_deleted(buffer: Buffer) -> None:
             buffer.drop(binding)
     except BufferUnavailableError as error:
         logger.warning("%s", error)
+
+
+def resume_returned(kinds: Callable[[str], type[Sink]]) -> None:
+    """Actions that were paused because their kind could not be used go on once it can."""
+    away = Binding.objects.filter(state=BindingState.PAUSED, pause_code=Binding.PauseCode.KIND_AWAY)
+    for name in away.order_by("kind").values_list("kind", flat=True).distinct():
+        try:
+            kinds(name)
+        except UnknownKindError:
+            continue
+        for binding in away.filter(kind=name).order_by("pk")[:CHUNK]:
+            logger.info("action %s goes on: its kind %s is back", binding.pk, name)
+            actions.resume(binding)
 
 
 def policy_of(kinds: Callable[[str], type[Sink]], kind: str) -> Policy:

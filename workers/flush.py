@@ -82,7 +82,7 @@ class Flusher:
         try:
             kind = self.kinds(destination.kind)
         except UnknownKindError as error:
-            outcomes.hold(lease, None, str(error), UNKNOWN_KIND_SECONDS)
+            outcomes.without_kind(lease, error, UNKNOWN_KIND_SECONDS)
             return
         end = self.clock.monotonic() + BUDGET_SECONDS
         while self._turn(lease, kind):

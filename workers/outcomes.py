@@ -20,6 +20,7 @@ from apps.sinks.models import (
     Destination,
     FormerItem,
 )
+from apps.sinks.registry import UnknownKindError
 from workers.lease import Lease, fenced
 from workers.ledger import Item, close, divide, halve, items_of
 from workers.parked import park_items
@@ -178,6 +179,28 @@ def pause(lease: Lease, batch: Batch, trouble: Trouble, remedy: str) -> None:
         # What may have landed is asked about again, but not at once: the settings must be repaired first.
         postpone(destination, UNSURE_SECONDS if batch.ambiguous_at else 0)
         _update(destination, last_error=trouble.message[:MESSAGE_LENGTH])
+
+
+def without_kind(lease: Lease, error: UnknownKindError, seconds: float) -> None:
+    """Pause the actions of a kind that cannot be used here until it can: nothing of theirs is touched meanwhile.
+
+    What an action that is off still owes waits as well; it is looked at again after `seconds`.
+    """
+    with fenced(lease) as destination:
+        on = Binding.objects.filter(destination=destination, state=BindingState.ON).order_by("pk").select_for_update()
+        for binding in on:
+            origin = f"It came with {binding.package}." if binding.package else ""
+            Binding.objects.filter(pk=binding.pk).update(
+                state=BindingState.PAUSED,
+                pause_reason=error.reason,
+                pause_remedy=f"{error.remedy} {origin}".strip(),
+                pause_code=Binding.PauseCode.KIND_AWAY,
+                paused_at=Now(),
+                updated_at=Now(),
+            )
+            notices.paused([binding.pk])
+        postpone(destination, seconds)
+        _update(destination, last_error=error.reason[:MESSAGE_LENGTH])
 
 
 def _park_part(destination: Destination, batch: Batch, items: Sequence[Item], trouble: Trouble) -> None:

@@ -14,15 +14,17 @@ from workers import due, erasing, observe, wiring
 from workers import reconcile as reconciler
 
 RELAY_SECONDS = 20.0
+ANY = "celery"  # the queue that Celery itself calls so
 
 
 def queue(kind: str) -> str:
-    return f"flush.{kind}"
+    """A kind that is not installed has no worker of its own: whoever takes anything says so on its actions."""
+    return f"flush.{kind}" if kind in registry.names() else ANY
 
 
 def queues() -> list[str]:
     """Every queue that a worker for deliveries takes from."""
-    return [queue(name) for name in registry.names()]
+    return [f"flush.{name}" for name in registry.names()]
 
 
 @shared_task(name="workers.flush")
@@ -40,6 +42,7 @@ def tick() -> None:
 
 @shared_task(name="workers.sweep")
 def sweep() -> None:
+    due.resume_returned(registry.get)
     due.sweep(archive, wiring.buffer(), registry.get, SystemClock())
 
 

@@ -14,6 +14,7 @@ from apps.sinks import config, walks
 from apps.sinks.config import Settings
 from apps.sinks.contract import Sink
 from apps.sinks.models import UNFINISHED, Batch, Binding, BindingRevision, BindingState, Destination, Walk
+from apps.sinks.registry import registry
 from formhub.core import logic, secrets
 
 
@@ -40,6 +41,7 @@ def create(
         form_id=form_id,
         destination=_destination(organization_id, sink, settings),
         kind=sink.name,
+        package=registry.package(sink.name),
         name=name,
         config=settings.config,
         secrets=secrets.encrypt(settings.secrets),
@@ -64,9 +66,10 @@ def configure(binding: Binding, sink: type[Sink], settings: Settings) -> None:
         _keep_settings(current)
         _wake([current.destination_id])
     current.destination = target
+    current.package = registry.package(sink.name)
     current.config = settings.config
     current.secrets = secrets.encrypt(settings.secrets)
-    current.save(update_fields=["destination", "config", "secrets", "updated_at"])
+    current.save(update_fields=["destination", "package", "config", "secrets", "updated_at"])
     _wake([target.pk])
     binding.refresh_from_db()
 
@@ -180,9 +183,10 @@ def _locked(binding: Binding, *destinations: int) -> Binding:
 
 def _set_state(binding: Binding, state: BindingState, reason: str = "", remedy: str = "") -> None:
     binding.state = state
-    binding.pause_reason, binding.pause_remedy = reason, remedy
+    binding.pause_reason, binding.pause_remedy, binding.pause_code = reason, remedy, ""
     binding.paused_at = Now() if state == BindingState.PAUSED else None
-    binding.save(update_fields=["state", "pause_reason", "pause_remedy", "paused_at", "owes_below", "updated_at"])
+    fields = ["state", "pause_reason", "pause_remedy", "pause_code", "paused_at", "owes_below", "updated_at"]
+    binding.save(update_fields=fields)
     _wake([binding.destination_id])
 
 

@@ -307,6 +307,14 @@ class Sink(ABC):
         """What its owner should know before it becomes trouble, as far as the destination's memory tells."""
         return ()
 
+    @classmethod
+    def misfits(cls, config: Mapping[str, Any], layout: Layout) -> Mapping[str, str]:
+        """What in the settings does not fit a form with these columns: by setting, what is wrong and the remedy.
+
+        Asked when settings are saved. The form may change later, so `deliver` still has to cope.
+        """
+        return {}
+
     @abstractmethod
     def deliver(self, batch: Batch) -> None:
         """Take the batch to the service. Returning means delivered; raises the DeliveryError family."""

@@ -61,8 +61,14 @@ class Binding(models.Model):
     It owes the submissions with `position > since` at whose position its revision was on and its condition held.
     Everything up to `settled_to` is in the ledger, parked or not owed. `owes_below` is set while it is off: nothing
     from that position on is owed. `behind_at`: from here on its buffer does not list everything that waits.
-    `delivered` counts, because counting ten million items takes too long.
+    `delivered` counts, because counting ten million items takes too long. `package`: what brought its kind when it was
+    saved last, to be named where that is gone.
     """
+
+    class PauseCode(models.TextChoices):
+        """Why it is paused, where that ends by itself."""
+
+        KIND_AWAY = "kind_away", _("Its kind cannot be used at present")
 
     organization = models.ForeignKey(
         "orgs.Organization", models.CASCADE, db_constraint=False, related_name="+", verbose_name=_("organization")
@@ -72,6 +78,7 @@ class Binding(models.Model):
     )
     destination = models.ForeignKey(Destination, models.PROTECT, related_name="bindings")
     kind = models.CharField(_("kind"), max_length=50)
+    package = models.CharField(max_length=300, blank=True, default="", db_default="")
     name = models.CharField(_("name"), max_length=200)
     config = models.JSONField(default=dict, blank=True, encoder=DjangoJSONEncoder)
     secrets = models.TextField(blank=True)
@@ -79,6 +86,7 @@ class Binding(models.Model):
     state = models.CharField(_("state"), max_length=10, choices=BindingState.choices, default=BindingState.ON)
     pause_reason = models.TextField(_("reason"), blank=True)
     pause_remedy = models.TextField(_("remedy"), blank=True)
+    pause_code = models.CharField(max_length=20, choices=PauseCode.choices, blank=True, default="", db_default="")
     paused_at = models.DateTimeField(null=True, blank=True)
     since = models.BigIntegerField(default=-1)
     settled_to = models.BigIntegerField(default=-1)
@@ -331,3 +339,30 @@ class Notice(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} of {self.binding_id}: {self.occasion}"
+
+
+class Suppression(models.Model):
+    """An address that no action of the organization sends a mail to. It is stored in small letters."""
+
+    class Reason(models.TextChoices):
+        UNSUBSCRIBED = "unsubscribed", _("By the link in a mail")
+        ENTERED = "entered", _("Entered by hand")
+
+    organization = models.ForeignKey(
+        "orgs.Organization", models.CASCADE, related_name="+", verbose_name=_("organization")
+    )
+    address = models.EmailField(_("e-mail address"), max_length=254)
+    reason = models.CharField(_("reason"), max_length=20, choices=Reason.choices, default=Reason.ENTERED)
+    created_at = models.DateTimeField(_("since"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("address not written to")
+        verbose_name_plural = _("addresses not written to")
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "address"], name="sinks_suppression_once"),
+        ]
+        indexes = [models.Index(fields=["organization", "-created_at"], name="sinks_suppression_newest")]
+
+    def __str__(self) -> str:
+        # Not the address: this text goes into the trail, which keeps what it is given.
+        return f"{self._meta.verbose_name} {self.pk}"

@@ -5,7 +5,7 @@ Sink class. A kind that does not load is reported by a system check; the others 
 """
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
@@ -17,19 +17,48 @@ from django.utils.module_loading import import_string
 from apps.sinks.contract import API_VERSION, Sink
 
 BUILTIN: Mapping[str, str] = {
+    "email_confirmation": "apps.sinks.builtin.email.sink.Confirmation",
+    "email_notification": "apps.sinks.builtin.email.sink.Notification",
     "google_sheets": "apps.sinks.builtin.google_sheets.sink.GoogleSheets",
+    "webhook": "apps.sinks.builtin.webhook.sink.Webhook",
 }
 GROUP = "formhub.sinks"
+ABSENT = "Install the package that brings it on every server and restart FormHub; what has gathered is then delivered."
 
 
 class UnknownKindError(LookupError):
-    """No kind of that name can be used here; the message says why and what to do."""
+    """No kind of that name can be used here: why, and what to do. Both are shown to owners of forms."""
+
+    def __init__(self, reason: str, remedy: str = "") -> None:
+        super().__init__(f"{reason} {remedy}".strip())
+        self.reason = reason
+        self.remedy = remedy
 
 
 @dataclass(frozen=True, slots=True)
 class _Refused:
+    """detail: what a stranger's module said, for those who run the installation alone."""
+
     message: str
     hint: str
+    detail: str = ""
+    api_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What is known of a kind that is announced, whether it works or not. package: empty for the built-in ones.
+
+    trouble: why it does not load; empty where it does. remedy: what to do about that.
+    """
+
+    name: str
+    label: str
+    package: str
+    version: str
+    api_version: int | None
+    trouble: str = ""
+    remedy: str = ""
 
 
 class Registry:
@@ -52,7 +81,7 @@ class Registry:
         """Raises UnknownKindError."""
         found = self._look_up(name)
         if isinstance(found, _Refused):
-            raise UnknownKindError(f"{found.message} {found.hint}")
+            raise UnknownKindError(found.message, found.hint)
         return found
 
     def kinds(self) -> list[type[Sink]]:
@@ -60,19 +89,32 @@ class Registry:
         found = [self._look_up(name) for name in self.names()]
         return sorted((kind for kind in found if not isinstance(kind, _Refused)), key=lambda kind: str(kind.label))
 
+    def package(self, name: str) -> str:
+        """The package that brings the kind, with its version; empty for the built-in ones."""
+        return " ".join(_package(self._sources.get(name, ""))).strip()
+
+    def listed(self) -> Iterator[Listed]:
+        """All that are announced, by name."""
+        for name in self.names():
+            found, origin = self._look_up(name), _package(self._sources[name])
+            if isinstance(found, _Refused):
+                trouble = f"{found.message} {found.detail}".strip()
+                yield Listed(name, name, *origin, found.api_version, trouble, found.hint)
+            else:
+                yield Listed(name, str(found.label), *origin, found.api_version)
+
     def errors(self) -> list[CheckMessage]:
-        found = {name: self._look_up(name) for name in self.names()}
         return [
-            Error(refused.message, hint=refused.hint, obj=name, id="sinks.E001")
-            for name, refused in found.items()
-            if isinstance(refused, _Refused)
+            Error(kind.trouble, hint=kind.remedy, obj=kind.name, id="sinks.E001")
+            for kind in self.listed()
+            if kind.trouble
         ]
 
     def _look_up(self, name: str) -> type[Sink] | _Refused:
         if name not in self._known:
             source = self._sources.get(name)
             if source is None:
-                return _Refused(f"The kind of action {name!r} is not installed.", "Install the package that brings it.")
+                return _Refused(f"The kind of action {name!r} is not installed.", ABSENT)
             self._known[name] = _load(name, source)
         return self._known[name]
 
@@ -82,10 +124,18 @@ def _load(name: str, source: str | EntryPoint) -> type[Sink] | _Refused:
         found = import_string(source) if isinstance(source, str) else source.load()
     except Exception as error:  # noqa: BLE001 - a stranger's module may raise anything while it is imported
         return _Refused(
-            f"The kind of action {name!r} cannot be loaded: {type(error).__name__}: {error}.",
+            f"The kind of action {name!r} cannot be loaded.",
             "Repair or remove the package that brings it; every other kind works.",
+            f"{type(error).__name__}: {error}",
         )
     return _fault(name, found) or found
+
+
+def _package(source: str | EntryPoint) -> tuple[str, str]:
+    """Name and version."""
+    if isinstance(source, str) or source.dist is None:
+        return "", ""
+    return source.dist.name, source.dist.version
 
 
 def _fault(name: str, found: Any) -> _Refused | None:
@@ -96,6 +146,7 @@ def _fault(name: str, found: Any) -> _Refused | None:
             f"The kind of action {name!r} is written for version {found.api_version} of the plug-in surface, "
             f"this is version {API_VERSION}.",
             "Install a release of the plug-in made for this version.",
+            api_version=found.api_version,
         )
     if inspect.isabstract(found):
         missing = ", ".join(sorted(found.__abstractmethods__))

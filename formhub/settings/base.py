@@ -289,6 +289,8 @@ FORMS_SUBMISSIONS = "apps.archive.queries.count"
 # back-fill that begins at a moment has to look, of the other (form id, moment -> position or None).
 SINKS_LOG_END = "apps.archive.queries.log_end"
 SINKS_POSITION_AT = "apps.archive.queries.position_at"
+# The columns of a form that settings are checked against (form id -> layout, or None before it is published).
+SINKS_LAYOUT = "apps.forms.published.layout"
 # Where submissions are looked up that wait for an action: a module with `places` and `oldest_after`.
 SINKS_ARCHIVE = "apps.archive.queries"
 # How many destinations of one kind, whose last call failed, are called at a time: dead ones must not fill a pool.
@@ -299,10 +301,19 @@ EMAIL_HOST = env.text("EMAIL_HOST", "")
 EMAIL_PORT = env.integer("EMAIL_PORT", 587, at_least=1)
 EMAIL_HOST_USER = env.text("EMAIL_HOST_USER", "")
 EMAIL_HOST_PASSWORD = env.secret("EMAIL_HOST_PASSWORD", "")
-EMAIL_USE_TLS = env.flag("EMAIL_USE_TLS", default=True)
+EMAIL_USE_SSL = env.flag("EMAIL_USE_SSL", default=False)  # TLS from the first byte on, usually at port 465
+EMAIL_USE_TLS = env.flag("EMAIL_USE_TLS", default=not EMAIL_USE_SSL)
 EMAIL_TIMEOUT = 10
 EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if EMAIL_HOST else 'console'}.EmailBackend"
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "FormHub <formhub@localhost>")
+# Mails of actions: to one respondent of one action in an hour, and of one organization in a day; to one person of a
+# team, and in all of one organization, for each of the two kinds. They are counted on the server of REDIS_URL.
+MAIL_CONFIRMATIONS_PER_RECIPIENT_HOUR = env.integer("MAIL_CONFIRMATIONS_PER_RECIPIENT_HOUR", 1, at_least=1)
+MAIL_CONFIRMATIONS_PER_RECIPIENT_DAY = env.integer("MAIL_CONFIRMATIONS_PER_RECIPIENT_DAY", 5, at_least=1)
+MAIL_NOTIFICATIONS_PER_RECIPIENT_HOUR = env.integer("MAIL_NOTIFICATIONS_PER_RECIPIENT_HOUR", 100, at_least=1)
+MAIL_NOTIFICATIONS_PER_RECIPIENT_DAY = env.integer("MAIL_NOTIFICATIONS_PER_RECIPIENT_DAY", 1000, at_least=1)
+MAIL_PER_ORGANIZATION_HOUR = env.integer("MAIL_PER_ORGANIZATION_HOUR", 1000, at_least=1)
+MAIL_PER_ORGANIZATION_DAY = env.integer("MAIL_PER_ORGANIZATION_DAY", 5000, at_least=1)
 # What an organization's owners and admins are told by mail: an action was paused by its settings; submissions failed,
 # once a day and action, so many minutes after the first; nothing could be delivered for so many minutes.
 NOTIFY = env.flag("NOTIFY", default=True)
@@ -316,6 +327,13 @@ SHEETS_SERVICE_ACCOUNT_FILE = env.text("SHEETS_SERVICE_ACCOUNT_FILE", "")
 # Google's calls a minute, reads and writes each; raise them when Google granted more.
 SHEETS_QUOTA_PER_ACCOUNT = env.integer("SHEETS_QUOTA_PER_ACCOUNT", 60, at_least=1)
 SHEETS_QUOTA_PER_PROJECT = env.integer("SHEETS_QUOTA_PER_PROJECT", 300, at_least=1)
+
+# What may be called at the addresses that organizations type, in webhooks for one: public ones, and those of the
+# networks named here (an installation that serves its own house). Empty ports: any.
+EGRESS_HTTP = env.flag("EGRESS_HTTP", default=False)  # http:// beside https://
+EGRESS_PORTS = env.integers("EGRESS_PORTS", "80,443,8443")
+EGRESS_NETWORKS = env.networks("EGRESS_NETWORKS")
+EGRESS_CA_FILE = env.file("EGRESS_CA_FILE")  # certificates of authorities to trust beside those that all trust
 
 CELERY_BROKER_URL, CELERY_BROKER_TRANSPORT_OPTIONS = redis.broker(
     "CELERY_BROKER_URL", env.secret("CELERY_BROKER_URL", REDIS_URL)

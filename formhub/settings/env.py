@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
@@ -50,6 +51,14 @@ def folder(name: str) -> str:
     return path
 
 
+def file(name: str) -> str:
+    """A file that is there, or an empty text if none is named."""
+    path = text(name, "")
+    if path and not Path(path).is_file():
+        raise ImproperlyConfigured(f"{name}={path} is no file.")
+    return path
+
+
 def number(name: str, default: float, *, at_least: float = 0) -> float:
     value = text(name, str(default))
     try:
@@ -71,3 +80,19 @@ def integer(name: str, default: int, *, at_least: int = 0) -> int:
 def items(name: str, default: str = "") -> list[str]:
     """A comma-separated list, empty entries left out."""
     return [item.strip() for item in text(name, default).split(",") if item.strip()]
+
+
+def integers(name: str, default: str = "") -> list[int]:
+    """A comma-separated list of whole numbers."""
+    try:
+        return [int(item) for item in items(name, default)]
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}={text(name, default)!r} is not a list of whole numbers.") from error
+
+
+def networks(name: str, default: str = "") -> list[IPv4Network | IPv6Network]:
+    """A comma-separated list of blocks such as 10.1.0.0/16; an address alone is a block of one."""
+    try:
+        return [ip_network(item) for item in items(name, default)]
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}: {error}. Write blocks such as 10.1.0.0/16.") from error

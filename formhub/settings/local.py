@@ -15,5 +15,9 @@ STORAGES = {
 WHITENOISE_USE_FINDERS = True
 METRICS_PUBLIC = True
 WEB_DRAIN_SECONDS = env.number("WEB_DRAIN_SECONDS", 0)  # no balancer that would have to notice
+# A receiver that is being written runs on this laptop.
+EGRESS_HTTP = env.flag("EGRESS_HTTP", default=True)
+EGRESS_PORTS = env.integers("EGRESS_PORTS")
+EGRESS_NETWORKS = env.networks("EGRESS_NETWORKS", "127.0.0.0/8,::1/128")
 LOG_FORMAT = env.choice("LOG_FORMAT", "console", ("json", "console"))
 LOGGING["formatters"]["line"]["kind"] = LOG_FORMAT

@@ -24,7 +24,16 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "apps.sinks": ("formhub.core", "apps.orgs", "apps.sinks"),
     "apps.sinks.contract": ("formhub.core",),
     "apps.sinks.conformance": ("formhub.core", "apps.sinks.contract"),
-    "apps.sinks.builtin": ("apps.sinks.contract", "formhub.core.envelope", "formhub.core.layout", "formhub.core.clock"),
+    "apps.sinks.egress": ("apps.sinks.contract",),
+    "apps.sinks.builtin": (
+        "apps.sinks.contract", "apps.sinks.egress",
+        "formhub.core.envelope", "formhub.core.layout", "formhub.core.clock",
+    ),
+    # Whom nobody may write to, and how much was written to whom, is known for all actions together.
+    "apps.sinks.builtin.email": (
+        "apps.sinks.contract", "apps.sinks.suppression", "formhub.core.layout", "formhub.core.redis",
+        "apps.sinks.builtin.email",
+    ),
     "workers": (
         "formhub.core", "workers", "apps.forms.published", "apps.intake.outbox", "apps.intake.admission",
         "apps.archive.writer", "apps.archive.queries", "apps.archive.offsets", "apps.archive.erasing",

@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 CATALOGS = sorted((ROOT / "locale").glob("*/LC_MESSAGES/django.po"))
 READ_BY_RESPONDENTS = (
     *sorted((ROOT / "templates" / "intake").glob("*.html")),
+    *sorted((ROOT / "templates" / "sinks").glob("*.html")),
     *(ROOT / "templates" / name for name in ("404.html", "500.html")),
     *sorted((ROOT / "apps" / "forms" / "templates" / "forms" / "fields").glob("*.html")),
     *sorted((ROOT / "apps" / "intake" / "pages").glob("*.py")),

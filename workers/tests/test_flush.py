@@ -408,7 +408,7 @@ def test_what_a_moved_action_takes_along_comes_before_what_is_newer(cast: Cast) 
 def test_it_comes_along_even_from_behind_what_may_have_landed(cast: Cast) -> None:
     action = cast.action()
     rows = cast.archive.add(cast.form, 4)
-    Shelf.script = [raising(PermanentError("Refused.")), raising(AmbiguousError("Lost."))]
+    Shelf.script = [raising(PermanentError("Refused.", code="refused")), raising(AmbiguousError("Lost."))]
     cast.flush(action)  # refused, divided, and the answer to the first half was lost
     assert states() == ["refused", "ambiguous", "pending"]
     former = Binding.objects.get()
@@ -437,7 +437,7 @@ def test_what_may_have_landed_at_the_former_destination_holds_nothing_up(cast: C
 def test_a_moved_action_is_not_paused_for_what_is_wrong_where_it_was(cast: Cast) -> None:
     action = cast.action()
     cast.archive.add(cast.form, 2)
-    Shelf.script = [raising(AmbiguousError("Lost.")), raising(ConfigurationError("The shelf is gone."))]
+    Shelf.script = [raising(AmbiguousError("Lost.")), raising(ConfigurationError("Gone.", remedy=""))]
     cast.flush(action)
     former = Binding.objects.get()
 

@@ -36,6 +36,7 @@ def _built_anew(valkey_service: Valkey, settings: LazySettings, monkeypatch: pyt
         made.cache_clear()
     wiring.client(settings.REDIS_BUFFER_URL, 1).flushdb()
     monkeypatch.setattr(registry, "get", KINDS.__getitem__)
+    monkeypatch.setattr(registry, "names", lambda: sorted(KINDS))
     yield
     for made in (wiring.buffer, wiring.limiter, wiring.flusher):
         made.cache_clear()
@@ -134,6 +135,19 @@ def test_a_handler_that_was_overtaken_is_told(queued: list[tuple[Any, dict[str, 
 
     with pytest.raises(offsets.OffsetMovedError):
         routing.make_handler().handle(taken)
+
+
+def test_a_kind_that_is_not_installed_has_no_queue_and_is_told_by_any_worker(
+    queued: list[tuple[Any, dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    destination = an_action(uuid4())
+    Destination.objects.update(next_attempt_at=timezone.now())
+    monkeypatch.setattr(registry, "names", lambda: ["letterbox"])
+
+    tasks.tick()
+
+    assert queued == [((destination,), {"queue": tasks.ANY, "expires": due.QUEUED_SECONDS})]
+    assert tasks.queues() == ["flush.letterbox"]
 
 
 def test_a_sweep_wakes_what_the_buffer_forgot(queued: list[tuple[Any, dict[str, Any]]], settings: LazySettings) -> None:

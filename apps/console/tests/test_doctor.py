@@ -27,7 +27,7 @@ from apps.console.tests.test_figures import an_action, archived, parked
 from apps.intake.tests.outboxes import kept
 from apps.sinks import actions
 from apps.sinks.models import Binding, Destination
-from apps.sinks.registry import Registry
+from apps.sinks.registry import Registry, registry
 from deploy.local.kafka import Kafka
 from deploy.local.postgres import USER, Postgres
 from deploy.local.process import free_port
@@ -508,7 +508,8 @@ class TestWork:
         found = work.queues()
 
         assert level(found) == "bad"
-        assert found.says == "nobody takes from celery, flush.google_sheets"
+        queues = ["celery", *(f"flush.{name}" for name in registry.names())]
+        assert found.says == f"nobody takes from {', '.join(queues)}"
 
     def test_a_broker_of_celery_that_is_away(self, settings: Settings) -> None:
         settings.CELERY_BROKER_URL = f"redis://127.0.0.1:{free_port()}/0"

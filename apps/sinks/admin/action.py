@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy
 
 from apps.orgs.admin_base import OrgScopedAdmin
 from apps.sinks import actions, hints, replay, trial, walks
+from apps.sinks.admin import kinds
 from apps.sinks.admin.action_form import action_form, setting_names
 from apps.sinks.admin.replaying import OfDelivered, OfFailed, confirmation, perform
 from apps.sinks.backlog import standing
@@ -89,6 +90,7 @@ class ActionAdmin(OrgScopedAdmin):
             "title": _("What shall happen with each submission?"),
             "opts": self.opts,
             "kinds": [_choice(kind, request.GET.copy()) for kind in registry.kinds()],
+            "may_see_all": kinds.may_see(request),
             "media": self.media,
         }
         return TemplateResponse(request, "sinks/admin/kinds.html", context)
@@ -116,10 +118,16 @@ class ActionAdmin(OrgScopedAdmin):
         self.audit(request, "changed", obj, change_action(obj, wanted, form.settings))
 
     def get_urls(self) -> list[Any]:
-        one = path(
-            "<path:object_id>/replay/", self.admin_site.admin_view(self.replay_view), name="sinks_binding_replay"
-        )
-        return [one, *super().get_urls()]
+        door = self.admin_site.admin_view
+        own = [
+            path("kinds/", door(self.kinds_view), name="sinks_kinds"),
+            path("<path:object_id>/replay/", door(self.replay_view), name="sinks_binding_replay"),
+        ]
+        return [*own, *super().get_urls()]
+
+    def kinds_view(self, request: HttpRequest) -> HttpResponse:
+        context = {**self.admin_site.each_context(request), "opts": self.opts, "media": self.media}
+        return kinds.view(request, context)
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
         obj = self.get_object(request, object_id)

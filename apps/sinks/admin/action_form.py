@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 from apps.orgs import access
 from apps.orgs.access import Actor, Right
 from apps.orgs.theme import Select, Textarea, TextInput
-from apps.sinks import actions, config
+from apps.sinks import actions, config, fitting
 from apps.sinks.config import Settings
 from apps.sinks.contract import Sink
 from apps.sinks.models import Binding
@@ -82,6 +82,7 @@ class ActionForm(forms.ModelForm[Binding]):
         if not form.errors:
             self.settings = config.settings_of(kind, form)
             self._check_destination(kind, self.settings)
+            self._check_fit(kind, self.settings)
         # The page may be shown again, and a secret must not be: not even one that was just sent.
         data: Any = self.data.copy()  # type: ignore[attr-defined]
         for name in config.secret_names(kind):
@@ -97,6 +98,12 @@ class ActionForm(forms.ModelForm[Binding]):
             actions.check_destination(organization, kind, settings)
         except actions.DestinationTakenError as error:
             self.add_error(None, str(error))
+
+    def _check_fit(self, kind: type[Sink], settings: Settings) -> None:
+        form = self.cleaned_data.get("form")
+        form_id = form.pk if form else self.instance.form_id
+        for name, message in (fitting.misfits(kind, settings, form_id) if form_id else {}).items():
+            self.add_error(f"{PREFIX}-{name}", message)
 
 
 def action_form(kind: type[Sink] | None, current: Settings | None, actor: Actor) -> type[ActionForm]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
+from uuid import UUID
 
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -10,7 +11,7 @@ from apps.orgs.api import pages
 from apps.orgs.api.base import ManageView, not_found, refused
 from apps.orgs.api.once import changing, creating
 from apps.orgs.api.query import wrong
-from apps.sinks import actions, config, replay, trial
+from apps.sinks import actions, config, fitting, replay, trial
 from apps.sinks.api import openapi
 from apps.sinks.api.serializers import (
     ActionSerializer,
@@ -59,7 +60,7 @@ class ActionsView(ActionPartView):
         if Binding.objects.filter(form=found).count() >= PER_FORM_MAX:
             raise refused(wrong("", "too_many", f"A form can have {PER_FORM_MAX} actions."))
         kind = _kind(sent["kind"])
-        settings = _settings(kind, sent.get("config", {}))
+        settings = _settings(kind, sent.get("config", {}), found.pk)
         try:
             made = actions.create(
                 organization_id=found.organization_id,
@@ -92,7 +93,7 @@ class ActionView(ActionPartView):
         if "config" in sent:
             kind = _kind(found.kind)
             current = present(found)
-            settings = _settings(kind, {**current.config, **sent.pop("config")}, current)
+            settings = _settings(kind, {**current.config, **sent.pop("config")}, found.form_id, current)
         try:
             changes = change(found, sent, settings)
         except actions.DestinationTakenError as error:
@@ -207,8 +208,8 @@ def _kind(name: str) -> type[Sink]:
         raise refused(wrong("kind", "unknown_kind", str(error))) from None
 
 
-def _settings(kind: type[Sink], sent: Mapping[str, Any], current: Settings | None = None) -> Settings:
-    """Checked by the kind's own form. Raises Problem 422 with every setting that is wrong."""
+def _settings(kind: type[Sink], sent: Mapping[str, Any], form_id: UUID, current: Settings | None = None) -> Settings:
+    """Checked by the kind's own form. Raises Problem 422 with every setting that is wrong, or does not fit the form."""
     if errors := problems(kind, sent):
         raise refused(*errors)
     blank = config.blank(kind).fields
@@ -224,4 +225,7 @@ def _settings(kind: type[Sink], sent: Mapping[str, Any], current: Settings | Non
                 for message in error.messages
             )
         )
-    return config.settings_of(kind, filled)
+    settings = config.settings_of(kind, filled)
+    if found := fitting.misfits(kind, settings, form_id):
+        raise refused(*(wrong(f"settings.{name}", "does_not_fit", message) for name, message in found.items()))
+    return settings

@@ -42,6 +42,22 @@ def test_an_unusable_number_names_variable_and_value(monkeypatch: pytest.MonkeyP
         env.integer("SOME_COUNT", 3)
 
 
+def test_networks_and_numbers_are_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_NETWORKS", "10.1.0.0/16, fd00::/8")
+    monkeypatch.setenv("SOME_PORTS", "443, 8443")
+
+    assert [str(network) for network in env.networks("SOME_NETWORKS")] == ["10.1.0.0/16", "fd00::/8"]
+    assert env.integers("SOME_PORTS") == [443, 8443]
+
+
+@pytest.mark.parametrize("written", ["10.1.0.1/16", "everything"])
+def test_what_is_no_network_names_the_variable(monkeypatch: pytest.MonkeyPatch, written: str) -> None:
+    monkeypatch.setenv("SOME_NETWORKS", written)
+
+    with pytest.raises(ImproperlyConfigured, match="SOME_NETWORKS"):
+        env.networks("SOME_NETWORKS")
+
+
 def test_a_database_url_is_taken_apart_with_its_escapes_and_options() -> None:
     parsed = base.database("postgresql://us%40er:p%2Fw@db:5433/name?host=/run/pg&sslmode=require")
 

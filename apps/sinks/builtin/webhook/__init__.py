@@ -1,0 +1,1 @@
+"""Webhooks: each submission is posted, signed, to an address of the organization."""

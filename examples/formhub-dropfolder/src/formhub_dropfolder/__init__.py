@@ -1,0 +1,1 @@
+"""Files in a folder as an action of FormHub."""
