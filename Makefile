@@ -24,7 +24,7 @@ test: lint types browser  ## every check and test, services included
 test-fast: .venv/test  ## what needs no service; under 30 seconds
 	$(BIN)/pytest -m "not services and not browser" -n auto -p no:schemathesis $(SLOW_TO_COLLECT:%=--ignore=%) $(ARGS)
 
-test-faults: .venv/test  ## everything killed, paused, cut off under load; 30 minutes. Renews docs/reliability.md
+test-faults: .venv/test  ## everything killed, paused, cut off under load; well over an hour. Renews docs/reliability.md
 	$(BIN)/pytest tests/faults --faults all $(ARGS)
 	$(BIN)/python -m tests.faults.report
 
