@@ -15,6 +15,7 @@ from typing import Any
 
 import psycopg
 
+from apps.sinks.registry import BUILTIN
 from deploy.local.kafka import Kafka
 from deploy.local.postgres import Postgres
 from deploy.local.process import Process, free_port
@@ -39,7 +40,7 @@ class Stack:
     metrics: Mapping[str, int] = field(default_factory=dict)
     web_workers: int = 1
     interface: str = "rsgi"
-    kinds: Sequence[str] = ("google_sheets",)
+    kinds: Sequence[str] = tuple(BUILTIN)
     processes: dict[str, Process] = field(default_factory=dict)
 
     @property

@@ -167,7 +167,16 @@ def test_every_part_is_listed_as_alive_and_passes_its_probe(stack: Stack, settin
 
 @pytest.mark.usefixtures("targets")
 def test_the_doctor_finds_nothing_bad_in_an_installation_that_runs(stack: Stack) -> None:
-    stack.manage("doctor")
+    def well() -> bool:
+        try:
+            stack.manage("doctor")
+        except AssertionError as error:
+            print(error)  # for whoever reads why the test failed
+            return False
+        return True
+
+    # Every part gives its first sign of life when it has started.
+    wait_until(well, PATIENCE, "the doctor is content")
 
 
 def test_a_line_of_the_log_is_found_by_the_id_that_the_caller_was_told(

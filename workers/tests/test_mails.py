@@ -38,7 +38,7 @@ def submitted(cast: Cast, *addresses: Any) -> list[Row]:
 
 
 def ids_of(server: MailServer, address: str) -> list[str]:
-    return [mail.message["Message-ID"] for mail in server.to(address)]
+    return [mail.message["Message-ID"].strip() for mail in server.to(address)]
 
 
 def failed() -> dict[Any, str]:
