@@ -5,20 +5,20 @@ finds an unfinished batch and offers the same again, or freezes what comes after
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db.models.functions import Now
 
 from apps.sinks.contract import ConfigurationError, Sink
-from apps.sinks.models import Batch, Binding, BindingState, Destination
+from apps.sinks.models import Batch, Binding, Destination
 from apps.sinks.registry import UnknownKindError
 from formhub.core import logs, metrics
 from formhub.core.clock import Clock
 from workers import outcomes
 from workers.buffer.base import Buffer, BufferUnavailableError
 from workers.compose import Rows, opened, read
-from workers.freeze import freeze, waiting
+from workers.freeze import active, freeze, waiting
 from workers.lease import Lease, LeaseLostError, acquire, release
 from workers.ledger import unfinished
 from workers.limits import Charge, Limiter, RateLimitedError, spend_on_one
@@ -97,7 +97,8 @@ class Flusher:
             return self._again(lease, kind, batch)
         candidates = waiting(lease.destination, self.archive)
         if not candidates:
-            self._settle(lease, kind)
+            if self._settle(lease, kind):
+                self._clear(lease, kind)
             outcomes.rest(lease, kind.policy.max_seconds)
             return False
         return self._fresh(lease, kind, candidates)
@@ -157,12 +158,24 @@ class Flusher:
             outcomes.hold(lease, batch, str(error), error.after)
             return None
 
-    def _settle(self, lease: Lease, kind: type[Sink]) -> int:
-        """Remove from the buffer what the ledger has; how many are left. The hint may be away: the sweep finds it."""
-        active = Binding.objects.filter(destination_id=lease.destination).exclude(state=BindingState.PAUSED)
-        rows = list(active.values_list("pk", "settled_to", "flush_seconds"))
+    def _clear(self, lease: Lease, kind: type[Sink]) -> None:
+        """Nothing is owed and yet something is listed: what the archive has not read so far, which stays; and records
+        that repeat one of its rows or that it can never take, which would be looked for until the form's next one.
+        """
+        forms = active(lease.destination).values_list("pk", "form_id")
+        # The bound is read first: what lies below it is then certainly among what is looked for.
+        read = {binding: self.archive.archived_below(form) - 1 for binding, form in forms}
+        if not waiting(lease.destination, self.archive):
+            self._settle(lease, kind, read)
+
+    def _settle(self, lease: Lease, kind: type[Sink], read: Mapping[int, int] | None = None) -> int:
+        """Remove from the buffer what the ledger has; how many are left. The hint may be away: the sweep finds it.
+
+        read: for each action a position up to which nothing is owed, whatever the ledger says.
+        """
+        rows = list(active(lease.destination).values_list("pk", "settled_to", "flush_seconds"))
         wait = min((seconds or kind.policy.max_seconds for *_, seconds in rows), default=kind.policy.max_seconds)
-        settled = {binding: position for binding, position, _ in rows}
+        settled = {binding: max(position, (read or {}).get(binding, position)) for binding, position, _ in rows}
         now = self.clock.now().timestamp()
         try:
             return self.buffer.settle(lease.destination, settled, now, wait, kind.policy.max_items)

@@ -42,21 +42,21 @@ class _Taken:
 
 def waiting(destination: int, archive: Archive) -> list[Binding]:
     """The actions of a destination that have rows to examine, live or late ones."""
-    active = list(_active(destination))
-    starts = [(binding, _start(binding, revisions)) for binding, revisions in _with_revisions(active)]
+    bindings = list(active(destination))
+    starts = [(binding, _start(binding, revisions)) for binding, revisions in _with_revisions(bindings)]
     looking = [(binding, start) for binding, start in starts if start is not None]
     oldest = archive.oldest_after([(binding.form_id, start) for binding, start in looking])
     found = {binding.pk for (binding, _), at in zip(looking, oldest, strict=True) if at is not None}
-    found |= set(Parked.objects.filter(binding__in=active, again=True).values_list("binding_id", flat=True))
-    found |= set(running_fills(active).values_list("binding_id", flat=True))
-    return [binding for binding in active if binding.pk in found]
+    found |= set(Parked.objects.filter(binding__in=bindings, again=True).values_list("binding_id", flat=True))
+    found |= set(running_fills(bindings).values_list("binding_id", flat=True))
+    return [binding for binding in bindings if binding.pk in found]
 
 
 def freeze(lease: Lease, policy: Policy, archive: Archive, candidates: Sequence[int]) -> Frozen:
     """`candidates`: the actions that `waiting` found. Raises workers.lease.LeaseLostError."""
     with fenced(lease) as destination:
-        active = list(_active(destination.pk).select_for_update(no_key=True).filter(pk__in=candidates))
-        bindings = _arrived(destination, active)
+        locked = active(destination.pk).select_for_update(no_key=True).filter(pk__in=candidates)
+        bindings = _arrived(destination, list(locked))
         # Late ones and live ones take turns, and so do the actions among themselves.
         if destination.sequence % 2 == 0 and (late := _freeze_late(destination, bindings, policy, archive)).batch:
             return late
@@ -72,8 +72,8 @@ def _freeze_late(destination: Destination, bindings: Sequence[Binding], policy: 
     return again or freeze_fill(destination, bindings, policy, archive) or Frozen(None, {}, more=False, behind=False)
 
 
-def _active(destination: int) -> QuerySet[Binding]:
-    # One that is off still owes what came before.
+def active(destination: int) -> QuerySet[Binding]:
+    """Its actions that owe something or may: one that is off still owes what came before."""
     return Binding.objects.filter(destination_id=destination).exclude(state=BindingState.PAUSED).order_by("pk")
 
 

@@ -20,6 +20,7 @@ from apps.sinks.models import Batch as Delivery
 from apps.sinks.models import BatchItem, BatchState, Binding, Destination, Parked
 from apps.sinks.tests.kinds import Letterbox, Shelf, after_landing, raising
 from workers import lease, ledger, outcomes
+from workers.buffer.base import Group
 from workers.outcomes import Trouble
 from workers.tests.conftest import Cast, ids
 
@@ -616,6 +617,24 @@ def test_a_buffer_that_is_away_stops_no_delivery(cast: Cast) -> None:
     cast.flush(action)
 
     assert Shelf.rows("oak") == ids(rows)
+
+
+@pytest.mark.parametrize(
+    ("read_below", "left"), [pytest.param(6, 0, id="of what was read"), pytest.param(5, 1, id="of what was not")]
+)
+def test_a_record_that_is_owed_to_nobody_is_forgotten_once_the_archive_has_read_it(
+    cast: Cast, read_below: int, left: int
+) -> None:
+    """One that repeats a row of the archive, or that it cannot take; nothing comes after it."""
+    action = cast.action()
+    cast.archive.add(cast.form, 1)
+    cast.flush(action)
+    cast.buffer.append([Group(action.pk, action.destination_id, 10, 1000, [(5, uuid4())])], 0)
+    cast.archive.hold_back(cast.form, read_below)
+
+    cast.flush(action)
+
+    assert cast.buffer.total() == left
 
 
 def test_destinations_that_fail_take_only_their_share_of_the_workers(cast: Cast) -> None:
