@@ -68,21 +68,26 @@ def log_order(demo: Mapping[str, Any]) -> list[str]:
 
     `demo` names the servers (`kafka`) and the `topic`. Raises TimeoutError after LOG_SECONDS.
     """
-    topic = demo["topic"]
+    found = (dict(record.headers)["id"].decode() for record in records(demo["kafka"], demo["topic"]))
+    return list(dict.fromkeys(found))
+
+
+def records(servers: Sequence[str], topic: str) -> list[Any]:
+    """All of a topic, partition by partition in order of offset. Raises TimeoutError after LOG_SECONDS."""
     deadline = time.monotonic() + LOG_SECONDS
-    consumer = KafkaConsumer(bootstrap_servers=demo["kafka"], enable_auto_commit=False)
+    consumer = KafkaConsumer(bootstrap_servers=servers, enable_auto_commit=False)
     try:
         partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
         consumer.assign(partitions)
         ends = consumer.end_offsets(partitions)
         consumer.seek_to_beginning(*partitions)
-        found: dict[TopicPartition, list[str]] = {partition: [] for partition in partitions}
+        found: dict[TopicPartition, list[Any]] = {partition: [] for partition in partitions}
         while any(consumer.position(partition) < ends[partition] for partition in partitions):
-            for partition, records in consumer.poll(timeout_ms=1000, max_records=5000).items():
-                found[partition] += [dict(record.headers)["id"].decode() for record in records]
+            for partition, taken in consumer.poll(timeout_ms=1000, max_records=5000).items():
+                found[partition] += taken
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{topic} could not be read to its end within {LOG_SECONDS:.0f} s")
-        return list(dict.fromkeys(submission for ids in found.values() for submission in ids))
+        return [record for taken in found.values() for record in taken]
     finally:
         consumer.close()
 

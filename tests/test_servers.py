@@ -336,7 +336,7 @@ def test_a_caller_finds_his_order_in_the_log_though_several_processes_take_what_
 
     with ThreadPoolExecutor(6) as callers:
         sent = dict(enumerate(callers.map(call, range(6))))
-    found = [envelope.answers for envelope in envelopes(kafka_service.url, topic, PARTITIONS)]
+    found = [envelope.answers for envelope in envelopes(kafka_service.url, topic)]
 
     for caller, numbers in sent.items():
         assert [each["roll"] for each in found if each["name"] == f"Caller {caller}"] == numbers

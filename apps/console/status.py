@@ -21,6 +21,7 @@ from apps.console.parts import Part, parts
 from apps.console.readers import Lag, lags
 from apps.console.words import duration
 from apps.intake import outbox
+from apps.orgs import access
 from apps.sinks import rates
 from apps.sinks.models import BindingState
 from formhub.core.redis import connect
@@ -233,8 +234,7 @@ class StatusView(LoginRequiredMixin, UserPassesTestMixin, TemplateView):
     template_name = "console/status.html"
 
     def test_func(self) -> bool:
-        user = self.request.user
-        return user.is_active and bool(getattr(user, "is_staff", False))
+        return access.is_operator(self.request.user)
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         status = Probe().status()

@@ -52,6 +52,11 @@ class Actor:
         return self.key.form if self.key is not None else None
 
 
+def is_operator(user: User | AnonymousUser) -> bool:
+    """Whether somebody may look at the whole installation."""
+    return user.is_active and isinstance(user, User) and user.is_staff
+
+
 def actor(request: HttpRequest) -> Actor:
     """Whoever made the request; a key decides alone, whatever session came with it."""
     grant = getattr(request, "auth", None)

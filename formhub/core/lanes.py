@@ -27,6 +27,9 @@ Value = TypeVar("Value")
 Answer = Coroutine[Any, Any, HttpResponseBase]
 
 
+INLINE_BYTES = 64 * 1024  # of a body that takes a loop no longer than its neighbours can wait
+
+
 class ShortView(Protocol):
     """`inline_bytes`: a larger body is for a thread, which then drives the same coroutine."""
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.faults.harness.case import Case
 from tests.faults.harness.clock import DAY, HOUR, SteppingClock
-from tests.faults.harness.disk import COMPILER
+from tests.faults.harness.preload import COMPILER
 from tests.faults.harness.signs import late, nowhere
 from tests.stack import wait_until
 

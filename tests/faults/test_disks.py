@@ -1,9 +1,12 @@
 """Disks that are slow or stand still, and what is on them when a submission is answered."""
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.faults.harness.case import Case
-from tests.faults.harness.disk import COMPILER, SlowDisk
+from tests.faults.harness.disk import SlowDisk
+from tests.faults.harness.preload import COMPILER
 from tests.faults.harness.signs import above, nowhere
 from tests.stack import wait_until
 
@@ -20,28 +23,21 @@ SHOWS = {
 @pytest.mark.parametrize("service", SERVICES)
 def test_disk_slow(case: Case, service: str) -> None:
     """{id}'s disk takes half a second longer for each flush, for 15 s"""
-    disk = SlowDisk(case.world.data / case.name)
-    with case.world.on(disk, service):
-        with case.load() as load:
-            load.more(60)
-            disk.slow(0.5)
-            case.stand(15)
-            load.more(30)
-            disk.heal()
-            case.healed()
-            load.more(60)
-
-        case.judge()
+    stand(case, service, lambda disk: disk.slow(0.5))
 
 
 @pytest.mark.parametrize("service", [pytest.param(name, marks=pytest.mark.shows(SHOWS[name])) for name in SERVICES])
 def test_disk_hung(case: Case, service: str) -> None:
     """{id}'s disk hangs: no flush returns for 15 s"""
+    stand(case, service, SlowDisk.hang)
+
+
+def stand(case: Case, service: str, ail: Callable[[SlowDisk], None]) -> None:
     disk = SlowDisk(case.world.data / case.name)
     with case.world.on(disk, service):
         with case.load() as load:
             load.more(60)
-            disk.hang()
+            ail(disk)
             case.stand(15)
             load.more(30)
             disk.heal()

@@ -4,7 +4,8 @@ import asyncio
 import json
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import aiohttp
@@ -75,20 +76,14 @@ def large(size: int) -> bytes:
 @pytest.mark.shows(rises("formhub_web_refused_total", "WebBusy", reason="busy"))
 def test_web_full_of_bodies(case: Case) -> None:
     """200 connections with bodies of 1 MiB and more, to a web server of bounded memory: it refuses in time"""
-    with memory.bounded() as group:
+    with web_in_group(case) as group:
         group.limit(MEMORY_MAX["web"])
-        case.world.stack.prefix["web"] = group.prefix
-        try:
-            case.world.restart("web")
-            before = workers(case)
-            with case.load() as load, flood(case) as sent:
-                wait_until(lambda: {413, 503} <= sent.statuses.keys(), FULL_SECONDS, "some are refused")
-                load.more(60, FULL_SECONDS * 2)
-            assert workers(case) == before, "nobody was killed"
-        finally:
-            del case.world.stack.prefix["web"]
-            case.world.kill("web")
-        case.healed()
+        case.world.restart("web")
+        before = workers(case)
+        with case.load() as load, flood(case) as sent:
+            wait_until(lambda: {413, 503} <= sent.statuses.keys(), FULL_SECONDS, "some are refused")
+            load.more(60, FULL_SECONDS * 2)
+        assert workers(case) == before, "nobody was killed"
     with case.load() as load:
         load.more(40)
 
@@ -99,29 +94,36 @@ def test_web_full_of_bodies(case: Case) -> None:
 @pytest.mark.shows(absent("formhub_processes", "WebMissing", role="web"))
 def test_web_out_of_memory(case: Case) -> None:
     """a web server's process killed by the kernel for want of memory: its master starts another"""
-    with memory.bounded() as group:
-        case.world.stack.prefix["web"] = group.prefix
-        try:
-            case.world.restart("web")
-            [before] = workers(case)
-            server = case.world.stack.processes["web"]
-            with case.load() as load:
-                load.more(40)
-                group.limit(group.used() + ROOM)
-                with flood(case):
-                    wait_until(lambda: before not in workers(case), FULL_SECONDS, "its process is killed")
-                group.limit(MEMORY_MAX["web"])
-                wait_until(server.ready, BACK_SECONDS, "it is back by itself")
-                load.more(40)
-            assert server.alive(), "it is the same server"
-        finally:
-            del case.world.stack.prefix["web"]
-            case.world.kill("web")
-        case.healed()
+    with web_in_group(case) as group:
+        case.world.restart("web")
+        [before] = workers(case)
+        server = case.world.stack.processes["web"]
+        with case.load() as load:
+            load.more(40)
+            group.limit(group.used() + ROOM)
+            with flood(case):
+                wait_until(lambda: before not in workers(case), FULL_SECONDS, "its process is killed")
+            group.limit(MEMORY_MAX["web"])
+            wait_until(server.ready, BACK_SECONDS, "it is back by itself")
+            load.more(40)
+        assert server.alive(), "it is the same server"
     with case.load() as load:
         load.more(40)
 
     case.judge()
+
+
+@contextmanager
+def web_in_group(case: Case) -> Iterator[memory.Memory]:
+    """Web servers that are started here are in a control group; afterwards one starts that is in none."""
+    with memory.bounded() as group:
+        case.world.stack.prefix["web"] = group.prefix
+        try:
+            yield group
+        finally:
+            del case.world.stack.prefix["web"]
+            case.world.kill("web")
+        case.healed()
 
 
 def workers(case: Case) -> list[int]:

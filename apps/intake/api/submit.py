@@ -17,11 +17,12 @@ from apps.intake.attempt import Attempt, receipt_of
 from apps.intake.parsing import reserved
 from apps.intake.parsing.body import read_content
 from apps.intake.parsing.reserved import Payload
+from formhub.core.lanes import INLINE_BYTES
 
 
 @extend_schema_view(post=document_submit)
 class SubmitView(PublicView):
-    inline_bytes = 64 * 1024
+    inline_bytes = INLINE_BYTES
 
     async def take(self, request: HttpRequest, form: str) -> HttpResponse:
         found = await self.find(form)

@@ -71,9 +71,6 @@ class Gate:
             asked.settle(Entry())
         return asked
 
-    def enter(self, limits: Sequence[Limit], claim: Claim | None) -> Entry:
-        return self.ask(limits, claim).result(PATIENCE_SECONDS)
-
     def settle(self, claim: Claim, answer: str) -> None:
         """Keep the answer for repetitions. Nobody waits for it: what this process asks next comes after it."""
         self._put(Settle(claim, answer), None)

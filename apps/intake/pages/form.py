@@ -35,7 +35,7 @@ from apps.intake.parsing import reserved
 from apps.intake.parsing.body import MULTIPART, URLENCODED, content_type, read_content
 from apps.intake.parsing.reserved import Payload
 from apps.intake.ticket import NotCommittedError
-from formhub.core.lanes import drive
+from formhub.core.lanes import INLINE_BYTES, drive
 from formhub.core.metrics import REFUSED
 from formhub.core.problem import Problem
 
@@ -86,7 +86,7 @@ class HostedForm(View):
 
     http_method_names = ("get", "head", "post")
     short = True
-    inline_bytes = 64 * 1024
+    inline_bytes = INLINE_BYTES
 
     def get(self, request: HttpRequest, form: str) -> HttpResponse:
         return _shown(request, form=form)

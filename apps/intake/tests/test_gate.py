@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from apps.intake.gate.base import Call, Claim, Enter, Entry, GateAwayError, Limit, Standing, stored_answer
-from apps.intake.gate.gate import SKIP_SECONDS, TURN_CALLS, Gate
+from apps.intake.gate.gate import PATIENCE_SECONDS, SKIP_SECONDS, TURN_CALLS, Gate
 from apps.intake.gate.memory import MemoryStore
 from apps.intake.gate.redis import RedisStore
 from apps.intake.tests.conftest import InPlace
@@ -27,6 +27,10 @@ def a_claim(key: str | None = None, body: str = "a") -> Claim:
     return Claim(key or f"key:{uuid4()}", body * 64, uuid4().hex)
 
 
+def enter(gate: Gate, limits: Sequence[Limit], claim: Claim | None) -> Entry:
+    return gate.ask(limits, claim).result(PATIENCE_SECONDS)
+
+
 class GatePromises:
     @pytest.fixture
     def gate(self) -> Gate:
@@ -34,31 +38,31 @@ class GatePromises:
 
     def test_a_limit_lets_its_amount_in_and_no_more(self, gate: Gate) -> None:
         limit = a_limit(3)
-        entries = [gate.enter([limit], None) for _ in range(4)]
+        entries = [enter(gate, [limit], None) for _ in range(4)]
 
         assert [entry.exceeded is None for entry in entries] == [True, True, True, False]
         assert [entry.standings[0].remaining for entry in entries] == [2, 1, 0, 0]
         assert 0 < entries[3].standings[0].retry_after <= 2 * HOUR
 
     def test_callers_do_not_share_a_limit(self, gate: Gate) -> None:
-        gate.enter([a_limit(1)], None)
-        assert gate.enter([a_limit(1)], None).exceeded is None
+        enter(gate, [a_limit(1)], None)
+        assert enter(gate, [a_limit(1)], None).exceeded is None
 
     def test_a_refused_hit_counts_nowhere_and_claims_nothing(self, gate: Gate) -> None:
         roomy, narrow, claim = a_limit(10), a_limit(1, "form"), a_claim()
-        gate.enter([roomy, narrow], None)
-        refused = gate.enter([roomy, narrow], claim)
+        enter(gate, [roomy, narrow], None)
+        refused = enter(gate, [roomy, narrow], claim)
 
         assert refused.exceeded is not None
         assert refused.exceeded.limit == narrow
-        assert gate.enter([roomy], claim).standings[0].current == 2
-        assert gate.enter([], a_claim(claim.key)).held == claim.running
+        assert enter(gate, [roomy], claim).standings[0].current == 2
+        assert enter(gate, [], a_claim(claim.key)).held == claim.running
 
     def test_the_first_try_has_the_key_and_the_second_hears_of_it(self, gate: Gate) -> None:
         first = a_claim()
-        assert gate.enter([], first).held is None
+        assert enter(gate, [], first).held is None
 
-        held = gate.enter([], a_claim(first.key)).held
+        held = enter(gate, [], a_claim(first.key)).held
         assert held is not None
         assert first.same_body(held)
         assert stored_answer(held) is None
@@ -66,41 +70,41 @@ class GatePromises:
 
     def test_the_answer_is_kept_for_repetitions(self, gate: Gate) -> None:
         first = a_claim()
-        gate.enter([], first)
+        enter(gate, [], first)
         gate.settle(first, '{"id":"é"}')
 
-        held = gate.enter([], a_claim(first.key)).held
+        held = enter(gate, [], a_claim(first.key)).held
         assert held is not None
         assert stored_answer(held) == '{"id":"é"}'
 
     def test_only_the_owner_forgets_a_try(self, gate: Gate) -> None:
         first = a_claim()
-        gate.enter([], first)
+        enter(gate, [], first)
         gate.release(a_claim(first.key))
-        assert gate.enter([], a_claim(first.key)).held == first.running
+        assert enter(gate, [], a_claim(first.key)).held == first.running
 
         gate.release(first)
-        assert gate.enter([], a_claim(first.key)).held is None
+        assert enter(gate, [], a_claim(first.key)).held is None
 
     def test_an_answer_outlives_a_late_release(self, gate: Gate) -> None:
         first = a_claim()
-        gate.enter([], first)
+        enter(gate, [], first)
         gate.settle(first, "answer")
         gate.release(first)
 
-        assert gate.enter([], a_claim(first.key)).held == first.done("answer")
+        assert enter(gate, [], a_claim(first.key)).held == first.done("answer")
 
     def test_an_answer_is_kept_even_if_the_try_was_never_recorded(self, gate: Gate) -> None:
         first = a_claim()
         gate.settle(first, "answer")
-        assert gate.enter([], a_claim(first.key)).held == first.done("answer")
+        assert enter(gate, [], a_claim(first.key)).held == first.done("answer")
 
     def test_an_answer_that_comes_late_leaves_another_body_alone(self, gate: Gate) -> None:
         other = a_claim(body="b")
-        gate.enter([], other)
+        enter(gate, [], other)
         gate.settle(a_claim(other.key), "late")
 
-        assert gate.enter([], a_claim(other.key)).held == other.running
+        assert enter(gate, [], a_claim(other.key)).held == other.running
 
 
 class TestMemoryGate(GatePromises):
@@ -114,19 +118,19 @@ class TestMemoryGate(GatePromises):
         clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
         gate = InPlace(MemoryStore(keep_seconds=100, clock=clock))
         limit, claim = a_limit(2, seconds=60), a_claim()
-        gate.enter([limit], claim)
-        gate.enter([limit], None)
+        enter(gate, [limit], claim)
+        enter(gate, [limit], None)
         clock.advance(59)
-        assert gate.enter([limit], None).exceeded is not None
-        assert gate.enter([], a_claim(claim.key)).held is None  # the first try took longer than a try may
+        assert enter(gate, [limit], None).exceeded is not None
+        assert enter(gate, [], a_claim(claim.key)).held is None  # the first try took longer than a try may
 
         clock.advance(31)
-        assert gate.enter([limit], None).exceeded is None  # half of the last window's two hits, and this one
-        assert gate.enter([limit], None).exceeded is not None
+        assert enter(gate, [limit], None).exceeded is None  # half of the last window's two hits, and this one
+        assert enter(gate, [limit], None).exceeded is not None
 
         gate.settle(claim, "answer")
         clock.advance(101)
-        assert gate.enter([], a_claim(claim.key)).held is None
+        assert enter(gate, [], a_claim(claim.key)).held is None
 
 
 @pytest.mark.parametrize(
@@ -153,15 +157,15 @@ def test_without_the_gate_everybody_enters_and_nobody_waits_for_it() -> None:
     gate = InPlace(store, clock)
     claim = a_claim()
 
-    assert [gate.enter([a_limit(1)], claim) for _ in range(3)] == [Entry()] * 3
+    assert [enter(gate, [a_limit(1)], claim) for _ in range(3)] == [Entry()] * 3
     gate.settle(claim, "answer")
     gate.release(claim)
     assert store.turns == 1
 
     store.broken = False
     clock.advance(SKIP_SECONDS)
-    assert gate.enter([a_limit(1)], claim).standings
-    assert gate.enter([], a_claim(claim.key)).held == claim.running
+    assert enter(gate, [a_limit(1)], claim).standings
+    assert enter(gate, [], a_claim(claim.key)).held == claim.running
 
 
 class Slow(MemoryStore):
@@ -225,14 +229,14 @@ class TestTurns:
         async def in_a_thread() -> Entry:
             return await gate.ask([a_limit(1)], None)
 
-        assert [gate.enter([a_limit(1)], None), asyncio.run(on_a_loop()), drive(in_a_thread())] == [Entry()] * 3
+        assert [enter(gate, [a_limit(1)], None), asyncio.run(on_a_loop()), drive(in_a_thread())] == [Entry()] * 3
 
     def test_a_store_with_a_defect_stops_nobody(self, gate: Gate, store: Slow, monkeypatch: pytest.MonkeyPatch) -> None:
         def fails(calls: Sequence[Call]) -> list[Entry]:
             raise ZeroDivisionError
 
         monkeypatch.setattr(store, "turn", fails)
-        assert [gate.enter([a_limit(1)], None) for _ in range(2)] == [Entry()] * 2
+        assert [enter(gate, [a_limit(1)], None) for _ in range(2)] == [Entry()] * 2
 
     def test_whoever_is_not_waited_for_is_done_before_the_end(self, store: Slow) -> None:
         gate, claim = Gate(store), a_claim()

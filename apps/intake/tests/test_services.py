@@ -81,7 +81,7 @@ class Log:
         ensure_topic([server], self.name, TopicSettings(PARTITIONS, 1, 1, 1), seconds=60)
 
     def envelopes(self) -> list[Envelope]:
-        found = envelopes(self.server, self.name, PARTITIONS)
+        found = envelopes(self.server, self.name)
         return [envelope for envelope in found if envelope.form != WARM_UP]
 
 

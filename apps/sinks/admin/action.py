@@ -15,6 +15,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from apps.orgs import access
 from apps.orgs.admin_base import OrgScopedAdmin
 from apps.sinks import actions, hints, replay, trial, walks
 from apps.sinks.admin import kinds
@@ -90,7 +91,7 @@ class ActionAdmin(OrgScopedAdmin):
             "title": _("What shall happen with each submission?"),
             "opts": self.opts,
             "kinds": [_choice(kind, request.GET.copy()) for kind in registry.kinds()],
-            "may_see_all": kinds.may_see(request),
+            "may_see_all": access.is_operator(request.user),
             "media": self.media,
         }
         return TemplateResponse(request, "sinks/admin/kinds.html", context)

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
+from apps.orgs import access
 from apps.sinks.contract import API_VERSION
 from apps.sinks.models import Binding, BindingState
 from apps.sinks.registry import Listed, UnknownKindError, registry
@@ -26,14 +27,8 @@ class Row:
     paused: int
 
 
-def may_see(request: HttpRequest) -> bool:
-    """As the status page: what it shows is the whole installation's."""
-    user = request.user
-    return user.is_active and bool(getattr(user, "is_staff", False))
-
-
 def view(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
-    if not may_see(request):
+    if not access.is_operator(request.user):
         raise PermissionDenied
     shown = {
         "title": _("Kinds of action"),

@@ -3,13 +3,12 @@
 What the file system does with written bytes is left as it is; only when the service hears of it changes.
 """
 
-import shutil
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.faults.harness import preload
+
 SOURCE = Path(__file__).with_name("fsync.c")
-COMPILER = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
 
 
 class SlowDisk:
@@ -19,11 +18,9 @@ class SlowDisk:
     """
 
     def __init__(self, folder: Path) -> None:
-        assert COMPILER, "no C compiler"
         self.folder = folder / "disk"
         self.folder.mkdir(parents=True)
-        library = self.folder / "fsync.so"
-        subprocess.run([COMPILER, "-shared", "-fPIC", "-O2", "-o", library, SOURCE], check=True, timeout=60)
+        library = preload.built(SOURCE, self.folder)
         self.environment: Mapping[str, str] = {"LD_PRELOAD": str(library), "FSYNC_FOLDER": str(self.folder)}
 
     def serves(self, pid: int) -> bool:
@@ -32,9 +29,7 @@ class SlowDisk:
 
     def slow(self, seconds: float) -> None:
         """Each call takes so much longer."""
-        new = self.folder / "slow.new"
-        new.write_text(str(int(seconds * 1_000_000)))
-        new.replace(self.folder / "slow")
+        preload.tell(self.folder / "slow", str(int(seconds * 1_000_000)))
 
     def hang(self) -> None:
         """No call returns until `heal`."""
