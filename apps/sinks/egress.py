@@ -26,7 +26,9 @@ from http import HTTPStatus
 from typing import Any, Self, cast
 from urllib.parse import urlsplit
 
+from django import forms
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
@@ -92,6 +94,22 @@ REMEDIES: Mapping[int, Any] = {
 
 class AddressError(ValueError):
     """An address that is never called; the message says what to change."""
+
+
+class WebAddressField(forms.CharField):
+    """A setting: an address that may be called, as it was typed."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"max_length": URL_LENGTH, **kwargs})
+
+    def clean(self, value: Any) -> str:
+        url: str = super().clean(value)
+        try:
+            if url:
+                target(url)
+        except AddressError as error:
+            raise ValidationError(str(error)) from None
+        return url
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apps.sinks import egress
 from apps.sinks.builtin.webhook.payload import VERSIONS
 from apps.sinks.builtin.webhook.signing import SecretUnfitError, key_of, make_secret
 from apps.sinks.contract import SecretField
+from apps.sinks.egress import WebAddressField
 
 REMOVED = "-"  # a secret that is sent empty stays, so something has to say that it shall go
 HEADERS_MAX = 10
@@ -62,9 +62,8 @@ class HeadersField(SecretField):
 
 
 class WebhookConfig(forms.Form):
-    url = forms.CharField(
+    url = WebAddressField(
         label=gettext_lazy("address"),
-        max_length=egress.URL_LENGTH,
         help_text=gettext_lazy("Submissions are posted here. Your receiver answers 2xx when it has them."),
     )
     secret = SigningField(
@@ -111,14 +110,6 @@ class WebhookConfig(forms.Form):
             "One a line, such as Authorization: Bearer ... They are not shown again. A single - removes them."
         ),
     )
-
-    def clean_url(self) -> str:
-        url: str = self.cleaned_data["url"]
-        try:
-            egress.target(url)
-        except egress.AddressError as error:
-            raise ValidationError(str(error)) from None
-        return url
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
