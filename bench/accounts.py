@@ -13,7 +13,6 @@ import dataclasses
 import json
 import shutil
 import sys
-import urllib.request
 from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
@@ -54,14 +53,7 @@ class Emulator:
 
     def ask(self, what: str, **given: Any) -> dict[str, Any]:
         """Of its control interface."""
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}/control/{what}",
-            data=json.dumps(given).encode(),
-            headers={"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - our own address
-            found: dict[str, Any] = json.load(answer)
-        return found
+        return sheets.control(f"http://127.0.0.1:{self.port}", what, **given)
 
 
 def start(made: Installation, speed: float) -> Emulator:

@@ -5,6 +5,7 @@ That account has a project and so quotas of its own, the true ones: what is read
 
 import json
 import time
+import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -50,6 +51,19 @@ def spreadsheets(demo: Mapping[str, Any], count: int) -> list[str]:
         if title not in found:
             found[title] = _make(client, title, writer)
     return [found[TITLE.format(number)] for number in range(1, count + 1)]
+
+
+def control(base: str, what: str, verb: str = "POST", **given: Any) -> dict[str, Any]:
+    """What the emulator at this address is told to do; its answer."""
+    request = urllib.request.Request(  # noqa: S310 - our own address
+        f"{base.rstrip('/')}/control/{what}",
+        data=json.dumps(given).encode(),
+        headers={"Content-Type": "application/json"},
+        method=verb,
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - our own address
+        found: dict[str, Any] = json.load(answer)
+    return found
 
 
 def submission_ids(client: gspread.HTTPClient, spreadsheet_id: str, worksheet: str) -> list[str]:
