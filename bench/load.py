@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import json
 import random
+import re
 import statistics
 import sys
 import time
@@ -77,7 +78,7 @@ def students(seed: int) -> Iterator[dict[str, str]]:
         yield {
             "name": name,
             "roll": str(roll),
-            "email": f"{name.split()[-1].lower()}.{roll}@example.org",
+            "email": f"{re.sub('[^a-z]', '', name.split()[-1].lower())}.{roll}@example.org",
             "university": chance.choice(universities),
             "cgpa": f"{chance.uniform(4, 10):.2f}",
             "tech": ", ".join(chance.sample(technologies, 3)),
