@@ -17,9 +17,14 @@ from django.utils.module_loading import import_string
 from apps.sinks.contract import API_VERSION, Sink
 
 BUILTIN: Mapping[str, str] = {
+    "chat": "apps.sinks.builtin.chat.generic.Generic",
+    "discord": "apps.sinks.builtin.chat.discord.Discord",
     "email_confirmation": "apps.sinks.builtin.email.sink.Confirmation",
     "email_notification": "apps.sinks.builtin.email.sink.Notification",
     "google_sheets": "apps.sinks.builtin.google_sheets.sink.GoogleSheets",
+    "slack": "apps.sinks.builtin.chat.slack.Slack",
+    "teams": "apps.sinks.builtin.chat.teams.Teams",
+    "telegram": "apps.sinks.builtin.chat.telegram.Telegram",
     "webhook": "apps.sinks.builtin.webhook.sink.Webhook",
 }
 GROUP = "formhub.sinks"

@@ -334,6 +334,8 @@ EGRESS_HTTP = env.flag("EGRESS_HTTP", default=False)  # http:// beside https://
 EGRESS_PORTS = env.integers("EGRESS_PORTS", "80,443,8443")
 EGRESS_NETWORKS = env.networks("EGRESS_NETWORKS")
 EGRESS_CA_FILE = env.file("EGRESS_CA_FILE")  # certificates of authorities to trust beside those that all trust
+CHAT_HOSTS_CHECKED = env.flag("CHAT_HOSTS_CHECKED", default=True)  # a webhook of Slack is at Slack
+TELEGRAM_API_URL = env.text("TELEGRAM_API_URL", "https://api.telegram.org").rstrip("/")
 
 CELERY_BROKER_URL, CELERY_BROKER_TRANSPORT_OPTIONS = redis.broker(
     "CELERY_BROKER_URL", env.secret("CELERY_BROKER_URL", REDIS_URL)

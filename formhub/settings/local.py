@@ -19,5 +19,6 @@ WEB_DRAIN_SECONDS = env.number("WEB_DRAIN_SECONDS", 0)  # no balancer that would
 EGRESS_HTTP = env.flag("EGRESS_HTTP", default=True)
 EGRESS_PORTS = env.integers("EGRESS_PORTS")
 EGRESS_NETWORKS = env.networks("EGRESS_NETWORKS", "127.0.0.0/8,::1/128")
+CHAT_HOSTS_CHECKED = env.flag("CHAT_HOSTS_CHECKED", default=False)
 LOG_FORMAT = env.choice("LOG_FORMAT", "console", ("json", "console"))
 LOGGING["formatters"]["line"]["kind"] = LOG_FORMAT

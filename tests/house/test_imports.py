@@ -26,13 +26,13 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "apps.sinks.conformance": ("formhub.core", "apps.sinks.contract"),
     "apps.sinks.egress": ("apps.sinks.contract",),
     "apps.sinks.builtin": (
-        "apps.sinks.contract", "apps.sinks.egress",
+        "apps.sinks.contract", "apps.sinks.egress", "apps.sinks.builtin.wording",
         "formhub.core.envelope", "formhub.core.layout", "formhub.core.clock",
     ),
     # Whom nobody may write to, and how much was written to whom, is known for all actions together.
     "apps.sinks.builtin.email": (
         "apps.sinks.contract", "apps.sinks.suppression", "formhub.core.layout", "formhub.core.redis",
-        "apps.sinks.builtin.email",
+        "apps.sinks.builtin.email", "apps.sinks.builtin.wording",
     ),
     "workers": (
         "formhub.core", "workers", "apps.forms.published", "apps.intake.outbox", "apps.intake.admission",

@@ -1,6 +1,6 @@
 """The settings of both kinds, and what in them does not fit a form."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from django import forms
@@ -9,14 +9,14 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apps.sinks.builtin.email import placeholders
 from apps.sinks.builtin.email.addresses import AddressUnusableError, parse
-from apps.sinks.builtin.email.letter import PLAIN, SUBJECT_MAX
+from apps.sinks.builtin.email.letter import SUBJECT_MAX
+from apps.sinks.builtin.wording import placeholders, values
+from apps.sinks.builtin.wording.values import PLAIN
 from formhub.core.layout import Layout
 
 RECIPIENTS_MAX = 20
 TEXT_MAX = 10_000
-NAMES_SHOWN = 20
 WRITTEN = ("subject", "text")  # the settings that placeholders may stand in
 
 
@@ -133,26 +133,8 @@ class NotificationConfig(MailConfig):
         )
 
 
-def unknown_placeholders(config: Mapping[str, Any], layout: Layout, others: Sequence[str]) -> dict[str, str]:
-    """Placeholders that are neither among `others` nor questions of the form, by the setting they stand in."""
-    keys = [column.key for column in layout.columns]
-    found = {}
-    for setting in WRITTEN:
-        unknown = [name for name in placeholders.names(str(config[setting])) if name not in (*others, *keys)]
-        if unknown:
-            found[setting] = _("There is no {{ %(name)s }}. Use one of these, or remove it: %(known)s.") % {
-                "name": unknown[0],
-                "known": _listed([*others, *keys]),
-            }
-    return found
-
-
 def no_such_question(key: str, layout: Layout) -> str:
     return _("The form has no question with the key “%(key)s”. It has: %(known)s.") % {
         "key": key,
-        "known": _listed([column.key for column in layout.columns]),
+        "known": values.listed([column.key for column in layout.columns]),
     }
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:NAMES_SHOWN]) + (", …" if len(names) > NAMES_SHOWN else "")

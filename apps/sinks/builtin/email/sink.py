@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from apps.sinks import suppression
-from apps.sinks.builtin.email import caps, letter, line, placeholders
+from apps.sinks.builtin.email import caps, letter, line
 from apps.sinks.builtin.email.addresses import AddressUnusableError, mailbox, parse
 from apps.sinks.builtin.email.caps import DAY, HOUR, Cap
 from apps.sinks.builtin.email.config import (
@@ -21,10 +21,11 @@ from apps.sinks.builtin.email.config import (
     ConfirmationConfig,
     NotificationConfig,
     no_such_question,
-    unknown_placeholders,
 )
-from apps.sinks.builtin.email.letter import PLAIN, Letter
+from apps.sinks.builtin.email.letter import Letter
 from apps.sinks.builtin.email.line import Line
+from apps.sinks.builtin.wording import values
+from apps.sinks.builtin.wording.values import PLAIN, WORDS
 from apps.sinks.contract import (
     AmbiguousError,
     BackpressureError,
@@ -38,7 +39,7 @@ from apps.sinks.contract import (
     Sink,
     Submission,
 )
-from formhub.core.layout import Column, Kind, Layout
+from formhub.core.layout import Layout
 
 TRIES = 5  # with an address that the mail server does not take for the moment
 TRIES_SECONDS = 60.0
@@ -104,10 +105,8 @@ class Mail(Sink):
 
     def sample(self) -> Letter:
         """As a mail would read, with each question's key as its answer."""
-        names = [name for setting in WRITTEN for name in placeholders.names(str(self.config[setting]))]
-        keys = [name for name in dict.fromkeys(names) if name not in (*PLAIN, "link", "answers")]
-        layout = Layout(tuple(Column(key, key, Kind.TEXT) for key in keys))
-        return letter.preview(self.config, _("Your form"), layout, {key: f"[{key}]" for key in keys})
+        part = values.sample_of(self.config, (str(self.config[setting]) for setting in WRITTEN))
+        return letter.write(self.config, part, part.submissions[0])
 
     @abstractmethod
     def recipients(self, submission: Submission) -> list[str]:
@@ -200,7 +199,7 @@ class Confirmation(Mail):
 
     @classmethod
     def misfits(cls, config: Mapping[str, Any], layout: Layout) -> dict[str, str]:
-        found = unknown_placeholders(config, layout, (*PLAIN, "answers"))
+        found = values.unknown(config, WRITTEN, layout, (*PLAIN, "answers"))
         if config["address_field"] not in {column.key for column in layout.columns}:
             found["address_field"] = no_such_question(config["address_field"], layout)
         return found
@@ -265,7 +264,7 @@ class Notification(Mail):
 
     @classmethod
     def misfits(cls, config: Mapping[str, Any], layout: Layout) -> dict[str, str]:
-        return unknown_placeholders(config, layout, (*PLAIN, "link", "answers"))
+        return values.unknown(config, WRITTEN, layout, WORDS)
 
     @classmethod
     def notices(cls, config: Mapping[str, Any], state: Mapping[str, Any]) -> list[str]:

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.sinks.builtin.email import placeholders
 from apps.sinks.builtin.email.addresses import AddressUnusableError, mailbox, parse
-from apps.sinks.builtin.email.letter import SUBJECT_MAX, VALUES_MAX, Letter, preview
+from apps.sinks.builtin.email.letter import SUBJECT_MAX, Letter, write
+from apps.sinks.builtin.wording import placeholders, values
+from apps.sinks.builtin.wording.values import VALUES_MAX
 from formhub.core.layout import Column, Kind, Layout
 
 LAYOUT = Layout(
@@ -23,7 +24,8 @@ LAYOUT = Layout(
 
 
 def written(text: str, subject: str = "{{ form }}", **answers: Any) -> Letter:
-    return preview({"subject": subject, "text": text}, "Guests", LAYOUT, answers)
+    part = values.sample({"subject": subject, "text": text}, "Guests", LAYOUT, answers)
+    return write(part.config, part, part.submissions[0])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Messages into the chats of a team, one for each submission."""

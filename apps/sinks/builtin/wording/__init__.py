@@ -1,0 +1,1 @@
+"""Texts that owners write for a message about a submission, with values of it put in."""
