@@ -33,7 +33,7 @@ def _action(form: Any, wanted: Mapping[str, Any]) -> int:
     sink = registry.get(wanted["kind"])
     filled = config.validated(sink, wanted["settings"], None)
     if not filled.is_valid():
-        raise ValueError(f"{sink.name}: the settings are refused: {filled.errors.as_text()}")
+        sys.exit(f"{sink.name}: the settings are refused: {filled.errors.as_text()}")
     binding = actions.create(
         organization_id=form.organization_id,
         form_id=form.pk,

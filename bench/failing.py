@@ -16,10 +16,10 @@ import sys
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import cycle
+from itertools import count, cycle
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,8 @@ from deploy.local.roles import ROOT
 EVERY = 3  # of so many destinations one fails
 SHEET_FAULTS = ("reject", "hang", "lose_answer", "drop", "html", "late")
 PATIENCE_SECONDS = 240
+CHATS = ("slack", "discord", "teams", "chat")
+LETTER = {"subject": "Received", "text": "Received: {{ id }}"}
 SECRET = "whsec_YmVuY2gtb25seS1iZW5jaC1vbmx5LWJlbmNoLW9ubHk="  # noqa: S105 - signs what nobody checks
 # Neither Google's quotas nor the caps of mails: this is about one destination's trouble and another's.
 LIMITS = {
@@ -49,6 +51,7 @@ LIMITS = {
     "MAIL_PER_ORGANIZATION_HOUR": "1000000",
     "MAIL_PER_ORGANIZATION_DAY": "1000000",
 }
+_chats = count(1001)
 COLUMNS = (
     Column("deliveries", "deliveries"),
     Column("p50", "p50 s, all well", "{:,.2f}"),
@@ -74,10 +77,11 @@ JOIN sinks_batch b ON b.id = i.batch_id AND b.state = 'delivered' GROUP BY i.bin
 
 @dataclass(frozen=True)
 class Wanted:
-    """An action to be made. failure: how its destination fails, if it is one of those that do."""
+    """An action to be made. chosen: to be one of those whose destination fails; failure: how it does, in this run."""
 
     kind: str
     settings: Mapping[str, Any]
+    chosen: bool = False
     failure: str = OK
 
 
@@ -90,6 +94,10 @@ class Places:
 
     def url(self, failure: str, number: int) -> str:
         return f"http://127.0.0.1:{self.http}/{failure}/{number}"
+
+    def place(self, settings: Mapping[str, Any]) -> str:
+        """Under which name the destinations tell what arrived there; empty where many share one."""
+        return str(settings.get("recipients") or settings.get("url", "").partition(str(self.http))[2])
 
     def ask(self, what: str, method: str = "GET") -> bytes:
         request = urllib.request.Request(f"http://127.0.0.1:{self.http}/{what}", method=method)
@@ -111,31 +119,56 @@ def destinations() -> Iterator[Places]:
 
 
 def wanted(places: Places, spreadsheets: Sequence[str], failing: bool) -> list[list[Wanted]]:
-    """For each form an action of each kind; every third of a kind fails, each in the next way."""
+    """Four actions a form, so that all kinds have their turn; every third of a sort fails, each in the next way."""
     ways = {name: cycle(found) for name, found in (("http", FAILURES), ("mail", ("busy",)), ("sheets", SHEET_FAULTS))}
 
-    def failure(number: int, of: str) -> str:
-        return next(ways[of]) if failing and number % EVERY == 0 else OK
+    def action(kind: str, of: str, number: int, settings: Callable[[str], Mapping[str, Any]]) -> Wanted:
+        chosen = number % EVERY == 0
+        failure = next(ways[of]) if failing and chosen else OK
+        return Wanted(kind, settings(failure), chosen, failure)
 
+    def address(failure: str) -> dict[str, str]:
+        return {
+            "url": places.url(failure, next(numbers)),
+            "text": "{{ id }}",
+            "member": "text",
+            "secret": SECRET,
+            "version": "1",
+        }
+
+    numbers = count()
+    chats = cycle([*CHATS, "telegram"])
     found = []
     for number, spreadsheet in enumerate(spreadsheets):
-        # Shifted by kind: no form has only actions that fail.
-        hook, team = failure(number, "http"), failure(number + 1, "mail")
+        sheet = {"spreadsheet": spreadsheet, "worksheet": "Data"}
         found.append(
             [
-                Wanted(
-                    "google_sheets", {"spreadsheet": spreadsheet, "worksheet": "Data"}, failure(number + 2, "sheets")
-                ),
-                Wanted("webhook", {"url": places.url(hook, number), "secret": SECRET, "version": "1"}, hook),
-                Wanted("email_notification", _letter(recipients=f"{team}-{number}@example.org"), team),
-                Wanted("email_confirmation", _letter(address_field="email")),
+                # Shifted by sort: no form has only actions that fail.
+                action("google_sheets", "sheets", number, _always(sheet)),
+                action("webhook", "http", number + 1, address),
+                _mail(number) if number % 2 else action("email_notification", "mail", number // 2 + 2, _team(number)),
+                _telegram() if (chat := next(chats)) == "telegram" else action(chat, "http", number + 2, address),
             ]
         )
     return found
 
 
-def _letter(**settings: str) -> dict[str, str]:
-    return {"subject": "Received", "text": "Received: {{ id }}", **settings}
+def _always(settings: Mapping[str, Any]) -> Callable[[str], Mapping[str, Any]]:
+    return lambda failure: settings
+
+
+def _team(number: int) -> Callable[[str], Mapping[str, Any]]:
+    return lambda failure: {**LETTER, "recipients": f"{failure}-{number}@example.org"}
+
+
+def _mail(number: int) -> Wanted:
+    """To whoever submits: there is one such destination for all, which does not fail."""
+    return Wanted("email_confirmation", {**LETTER, "address_field": "email"})
+
+
+def _telegram() -> Wanted:
+    """All at one address, which does not fail."""
+    return Wanted("telegram", {"text": "{{ id }}", "token": f"12345:{'x' * 30}", "chat": f"-{next(_chats)}"})
 
 
 def make(running: Mapping[str, Any], actions: Sequence[Sequence[Wanted]]) -> list[dict[str, Any]]:
@@ -157,14 +190,15 @@ def make(running: Mapping[str, Any], actions: Sequence[Sequence[Wanted]]) -> lis
 def run(console: Console, options: argparse.Namespace, failing: bool) -> dict[str, Figures]:
     """By kind how long deliveries took at the actions that are well in both runs. Raises ServiceError for a loss."""
     with destinations() as places:
-        os.environ |= LIMITS | {"EMAIL_PORT": str(places.mail)}
+        telegram = {"TELEGRAM_API_URL": places.url(OK, 0)}
+        os.environ |= LIMITS | telegram | {"EMAIL_PORT": str(places.mail)}
         with demo(console) as running, psycopg.connect(running["postgres"], autocommit=True) as connection:
             sheets.control(running["sheets"]["url"], "quota", scale=100)
             actions = wanted(places, sheets.spreadsheets(running, options.forms), failing)
             made = make(running, actions)
             _break_sheets(running, actions)
             owed = _submit(console, options, running, made)
-            well = _those_that_are_well(made)
+            well = _those_that_are_well(made, actions)
             with console.status("Waiting for the deliveries of those that are well"):
                 _arrive(connection, {id: owed[id] for id in well})
             rows = connection.execute(_TOOK, [well]).fetchall()
@@ -192,14 +226,13 @@ def _submit(
     return {id: sent[number] for number, form in enumerate(made) for id in form["actions"]}
 
 
-def _those_that_are_well(made: Sequence[Mapping[str, Any]]) -> list[int]:
-    """The actions that fail in no run: their place in a form is the one that `wanted` gives them."""
-    shifts = (2, 0, 1)
+def _those_that_are_well(made: Sequence[Mapping[str, Any]], actions: Sequence[Sequence[Wanted]]) -> list[int]:
+    """Those that fail in no run."""
     return [
         id
-        for number, form in enumerate(made)
-        for place, id in enumerate(form["actions"])
-        if place >= len(shifts) or (number + shifts[place]) % EVERY
+        for form, of_form in zip(made, actions, strict=True)
+        for id, action in zip(form["actions"], of_form, strict=True)
+        if not action.chosen
     ]
 
 
@@ -250,10 +283,10 @@ def _compare(
                 [form["form"]],
             )
         ]
-        sheet, hook, team, _ = (each.settings for each in of_form)
+        sheet, *others = (each.settings for each in of_form)
         if sheets.submission_ids(client, sheet["spreadsheet"], sheet["worksheet"]) != ids:
             raise ServiceError(f"The Sheet of form {form['form']} is not as the archive.")
-        for place in (hook["url"].partition(str(places.http))[2], team["recipients"]):
+        for place in filter(None, map(places.place, others)):
             if missing := set(ids) - set(taken.get(place, {})):
                 raise ServiceError(f"{place} lacks {len(missing)} of {len(ids)} submissions.")
 
@@ -273,7 +306,7 @@ def _beside(well: Figures, troubled: Figures) -> Figures:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--forms", type=int, default=50, help="forms, each with an action of each kind")
+    parser.add_argument("--forms", type=int, default=50, help="forms, with four actions each")
     parser.add_argument("--rate", type=int, default=5, help="submissions a second over all forms")
     parser.add_argument("--seconds", type=int, default=60)
     options = parser.parse_args()
