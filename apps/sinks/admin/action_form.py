@@ -21,6 +21,13 @@ from formhub.core import logic
 PREFIX = "settings"
 
 
+class ConditionField(forms.JSONField):
+    """JSON in which nothing is written as nothing."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return "" if value is None else super().prepare_value(value)
+
+
 class ActionForm(forms.ModelForm[Binding]):
     """The settings' inputs stand beside the others under names of their own; the kind's form validates them."""
 
@@ -31,6 +38,7 @@ class ActionForm(forms.ModelForm[Binding]):
     class Meta:
         model = Binding
         fields = ("form", "name", "flush_seconds", "condition")
+        field_classes: ClassVar = {"condition": ConditionField}
         help_texts = {
             "condition": gettext_lazy(
                 'Only submissions that meet it are delivered. JsonLogic, for example {"==": [{"var": "country"}, '
@@ -114,7 +122,8 @@ def action_form(kind: type[Sink] | None, current: Settings | None, actor: Actor)
 
 
 def setting_names(kind: type[Sink] | None) -> list[str]:
-    return [f"{PREFIX}-{name}" for name in kind.Config.base_fields] if kind else []
+    """In the order in which the kind's form shows them."""
+    return [f"{PREFIX}-{name}" for name in config.blank(kind).fields] if kind else []
 
 
 def _themed(field: forms.Field) -> forms.Field:

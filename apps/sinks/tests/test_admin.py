@@ -7,6 +7,8 @@ from django.urls import reverse
 from apps.forms.models import Form
 from apps.orgs.models import AuditEntry, Membership, Organization, Role, User
 from apps.sinks import actions
+from apps.sinks.admin.action_form import setting_names
+from apps.sinks.builtin.email.sink import Confirmation
 from apps.sinks.config import Settings
 from apps.sinks.models import Batch, BatchItem, BatchState, Binding, Parked
 from apps.sinks.registry import registry
@@ -121,6 +123,20 @@ def test_a_changed_condition_holds_from_the_end_of_the_log() -> None:
     revision = action.revisions.last()
     assert revision is not None
     assert revision.condition == {"==": [{"var": "n"}, 1]}
+
+
+def test_an_action_without_a_condition_shows_an_empty_box() -> None:
+    form = a_form()
+
+    page = signed_in(form).get(page_of(an_action(form)))
+
+    assert page.context["adminform"].form["condition"].value() == ""
+
+
+def test_settings_stand_in_the_order_that_the_kind_gives_them() -> None:
+    names = setting_names(Confirmation)
+
+    assert names[0] == "settings-address_field"
 
 
 def test_a_condition_that_could_never_be_evaluated_is_refused() -> None:
