@@ -1,10 +1,14 @@
-"""A batch of the ledger as a sink gets it: settings opened, columns named, submissions read from the archive."""
+"""A batch of the ledger as a sink gets it: settings opened, columns named, submissions read from the archive.
+
+A kind sees of both only what its action was told to send, under the names it was told to send it.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID
 
 from apps.sinks import config, contract
 from apps.sinks.models import Batch, Binding
+from apps.sinks.selection import Selection
 from formhub.core.secrets import SecretUnreadableError
 from workers.rooms import Archive, Forms, Stored
 
@@ -55,25 +59,26 @@ def opened(binding: Binding, batch: Batch | None = None) -> config.Settings:
 
 
 def _part(batch: Batch, binding: Binding, rows: Sequence[Stored], forms: Forms) -> contract.Part:
+    chosen = Selection.from_json(binding.selection)
     return contract.Part(
         binding=binding.pk,
         form=binding.form_id,
         form_title=forms.title(binding.form_id),
         config=opened(binding, batch).opened,
-        layout=forms.layout(binding.form_id),
-        submissions=tuple(_submission(row) for row in rows),
+        layout=chosen.layout(forms.layout(binding.form_id)),
+        submissions=tuple(_submission(row, chosen) for row in rows),
         pages=forms.pages(binding.form_id),
     )
 
 
-def _submission(row: Stored) -> contract.Submission:
+def _submission(row: Stored, chosen: Selection) -> contract.Submission:
     return contract.Submission(
         id=row.id,
         form=row.form_id,
         version=row.version,
         position=row.position,
         accepted_at=row.accepted_at,
-        answers=row.answers,
+        answers=chosen.answers(row.answers),
         meta=row.meta,
         late=row.late,
     )

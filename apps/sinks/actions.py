@@ -33,6 +33,7 @@ def create(
     position: int,
     condition: Any = None,
     flush_seconds: float | None = None,
+    selection: Any = None,
 ) -> Binding:
     """An action that owes what comes from `position` on. Raises core.logic.ConditionError, DestinationTakenError."""
     _check(condition)
@@ -49,6 +50,7 @@ def create(
         since=position - 1,
         settled_to=position - 1,
         flush_seconds=flush_seconds,
+        selection=selection,
     )
     BindingRevision.objects.create(binding=binding, from_position=position, on=True, condition=condition)
     return binding

@@ -32,7 +32,7 @@ VERBS: Mapping[str, Verb] = {
     "fill_later": Verb(lambda binding: actions.pause_back_fill(binding, paused=True), "back-fill paused"),
     "fill_on": Verb(lambda binding: actions.pause_back_fill(binding, paused=False), "back-fill resumed"),
 }
-PLAIN = ("name", "flush_seconds", "condition")
+PLAIN = ("name", "flush_seconds", "condition", "selection")
 
 
 def present(binding: Binding) -> Settings:
@@ -52,7 +52,7 @@ def change(binding: Binding, wanted: Mapping[str, Any], settings: Settings | Non
     present_settings = present(before)
     plain = {name: getattr(before, name) for name in PLAIN}
     changes = audit.differences(plain, {name: value for name, value in wanted.items() if name in PLAIN})
-    own = [name for name in ("name", "flush_seconds") if name in changes]
+    own = [name for name in ("name", "flush_seconds", "selection") if name in changes]
     for name in own:
         setattr(binding, name, wanted[name])
     if own:

@@ -62,7 +62,7 @@ class Binding(models.Model):
     Everything up to `settled_to` is in the ledger, parked or not owed. `owes_below` is set while it is off: nothing
     from that position on is owed. `behind_at`: from here on its buffer does not list everything that waits.
     `delivered` counts, because counting ten million items takes too long. `package`: what brought its kind when it was
-    saved last, to be named where that is gone.
+    saved last, to be named where that is gone. `selection`: see apps.sinks.selection; null sends everything.
     """
 
     class PauseCode(models.TextChoices):
@@ -83,6 +83,7 @@ class Binding(models.Model):
     config = models.JSONField(default=dict, blank=True, encoder=DjangoJSONEncoder)
     secrets = models.TextField(blank=True)
     condition = models.JSONField(_("condition"), null=True, blank=True)
+    selection = models.JSONField(_("fields"), null=True, blank=True)
     state = models.CharField(_("state"), max_length=10, choices=BindingState.choices, default=BindingState.ON)
     pause_reason = models.TextField(_("reason"), blank=True)
     pause_remedy = models.TextField(_("remedy"), blank=True)

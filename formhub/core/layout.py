@@ -27,12 +27,21 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`labels` maps the stored value of a choice (or "true"/"false" of a boolean) to the words shown for it."""
+    """`labels` maps the stored value of a choice (or "true"/"false" of a boolean) to the words shown for it.
+
+    `origin`: the form's key, where the answer was given another one on its way out.
+    """
 
     key: str
     label: str
     kind: Kind
     labels: Mapping[str, str] = field(default_factory=dict)
+    origin: str = ""
+
+    @property
+    def lasting(self) -> str:
+        """The key that stays the same whatever name an owner chooses."""
+        return self.origin or self.key
 
     def cell(self, value: Any) -> Cell:
         """The cell for a stored answer: None stays empty, a value of an unexpected type is shown as text."""

@@ -103,6 +103,30 @@ def test_a_batch_ends_at_its_bytes_and_one_that_is_larger_goes_alone(cast: Cast)
     assert [len(batch.ids) for batch in Shelf.offers] == [1, 1, 1, 1]
 
 
+def test_a_kind_sees_only_the_chosen_fields_under_the_chosen_names_and_the_condition_sees_all(cast: Cast) -> None:
+    selection = {"fields": [{"key": "n", "name": "number", "label": "How many"}], "others": False}
+    action = cast.action(selection=selection, condition={"==": [{"var": "secret"}, "x"]})
+    cast.archive.add(cast.form, n=1, secret="x")
+
+    cast.flush(action)
+
+    [part] = Shelf.offers[0].parts
+    assert [(column.key, column.label) for column in part.layout.columns] == [("number", "How many")]
+    assert [submission.answers for submission in part.submissions] == [{"number": 1}]
+
+
+def test_a_field_is_no_longer_sent_from_the_next_batch_on(cast: Cast) -> None:
+    action = cast.action()
+    cast.archive.add(cast.form, n=1, secret="x")
+    cast.flush(action)
+    Binding.objects.update(selection={"fields": [{"key": "secret", "send": False}], "others": True})
+    cast.archive.add(cast.form, n=2, secret="x")
+
+    cast.flush(action)
+
+    assert [batch.parts[0].submissions[0].answers for batch in Shelf.offers] == [{"n": 1, "secret": "x"}, {"n": 2}]
+
+
 def test_the_condition_valid_at_a_position_decides(cast: Cast) -> None:
     action = cast.action(condition={"==": [{"var": "n"}, 1]})
     rows = cast.archive.add(cast.form, 4)

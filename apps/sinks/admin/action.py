@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
 from django.contrib import admin, messages
 from django.contrib.admin import RelatedOnlyFieldListFilter
@@ -17,10 +18,11 @@ from django.utils.translation import gettext_lazy
 
 from apps.orgs import access
 from apps.orgs.admin_base import OrgScopedAdmin
-from apps.sinks import actions, hints, replay, trial, walks
+from apps.sinks import actions, fitting, hints, replay, trial, walks
 from apps.sinks.admin import kinds
 from apps.sinks.admin.action_form import action_form, setting_names
 from apps.sinks.admin.replaying import OfDelivered, OfFailed, confirmation, perform
+from apps.sinks.admin.selection_field import SelectionField
 from apps.sinks.backlog import standing
 from apps.sinks.changes import PLAIN, VERBS, present
 from apps.sinks.changes import change as change_action
@@ -28,6 +30,7 @@ from apps.sinks.contract import Sink
 from apps.sinks.models import Binding, BindingState, Parked
 from apps.sinks.positions import log_end
 from apps.sinks.registry import UnknownKindError, registry
+from formhub.core.layout import Layout
 
 SAID: dict[str, Any] = {
     "pause": gettext_lazy("The action is paused."),
@@ -65,21 +68,23 @@ class ActionAdmin(OrgScopedAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         kind = self._kind(request, obj)
         first = ("name", "form", "kind_label") if obj else ("form", "name")
-        return [
+        found = [
             (None, {"fields": first}),
             (kind.label if kind else _("Settings"), {"fields": setting_names(kind)}),
             (_("When"), {"fields": ("condition", "flush_seconds")}),
         ]
+        return [*found, (_("What is sent"), {"fields": ("selection",)})] if self._layout(request, obj) else found
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return (*super().get_readonly_fields(request, obj), "kind_label")
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         kind = self._kind(request, obj)
-        kwargs["form"] = action_form(kind, present(obj) if obj else None, self.actor(request))
-        kwargs["fields"] = (
-            ("name", "flush_seconds", "condition") if obj else ("form", "name", "flush_seconds", "condition")
-        )
+        layout = self._layout(request, obj)
+        rows = SelectionField(layout, obj.selection if obj else None) if layout else None
+        kwargs["form"] = action_form(kind, present(obj) if obj else None, self.actor(request), rows)
+        own = ("name", "flush_seconds", "condition", *(("selection",) if rows else ()))
+        kwargs["fields"] = own if obj else ("form", *own)
         return super().get_form(request, obj, change, **kwargs)
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
@@ -110,6 +115,7 @@ class ActionAdmin(OrgScopedAdmin):
             position=log_end(obj.form_id),
             condition=obj.condition,
             flush_seconds=obj.flush_seconds,
+            selection=obj.selection,
         )
         obj.__dict__.update(made.__dict__)
         self.audit(request, "added", obj, {})
@@ -215,6 +221,17 @@ class ActionAdmin(OrgScopedAdmin):
         outcome = trial.test(binding)
         text = f"{binding.name}: {outcome.message}"
         self.message_user(request, text, messages.SUCCESS if outcome.works else messages.ERROR)
+
+    def _layout(self, request: HttpRequest, obj: Binding | None) -> Layout | None:
+        """The columns to choose from; of a new action if the address names its form."""
+        if obj is not None:
+            return fitting.layout_of(obj.form_id)
+        try:
+            asked = UUID(request.GET.get("form", ""))
+        except ValueError:
+            return None
+        theirs = self.choices_for(Binding._meta.get_field("form").related_model, request, None)
+        return fitting.layout_of(asked) if theirs.filter(pk=asked).exists() else None
 
     def _kind(self, request: HttpRequest, obj: Binding | None) -> type[Sink] | None:
         return _known(obj.kind if obj else request.GET.get("kind", ""))

@@ -13,6 +13,7 @@ from apps.orgs import access
 from apps.orgs.access import Actor, Right
 from apps.orgs.theme import Select, Textarea, TextInput
 from apps.sinks import actions, config, fitting
+from apps.sinks.admin.selection_field import SelectionField
 from apps.sinks.config import Settings
 from apps.sinks.contract import Sink
 from apps.sinks.models import Binding
@@ -110,14 +111,22 @@ class ActionForm(forms.ModelForm[Binding]):
     def _check_fit(self, kind: type[Sink], settings: Settings) -> None:
         form = self.cleaned_data.get("form")
         form_id = form.pk if form else self.instance.form_id
-        for name, message in (fitting.misfits(kind, settings, form_id) if form_id else {}).items():
+        selection = self.cleaned_data.get("selection", self.instance.selection)
+        for name, message in (fitting.misfits(kind, settings, form_id, selection) if form_id else {}).items():
             self.add_error(f"{PREFIX}-{name}", message)
 
 
-def action_form(kind: type[Sink] | None, current: Settings | None, actor: Actor) -> type[ActionForm]:
-    """The form for an action of a kind; without one (its package was removed) only what every action has."""
+def action_form(
+    kind: type[Sink] | None, current: Settings | None, actor: Actor, selection: SelectionField | None = None
+) -> type[ActionForm]:
+    """The form for an action of a kind; without one (its package was removed) only what every action has.
+
+    selection: None where nothing is known of the fields to choose from.
+    """
     fields = config.blank(kind, current).fields if kind else {}
     inputs: dict[str, Any] = {f"{PREFIX}-{name}": _themed(field) for name, field in fields.items()}
+    if selection is not None:
+        inputs["selection"] = selection
     return type("ActionForm", (ActionForm,), {**inputs, "kind": kind, "current": current, "actor": actor})
 
 

@@ -29,6 +29,7 @@ from apps.sinks.models import Binding, Parked
 from apps.sinks.positions import log_end
 from apps.sinks.registry import UnknownKindError, registry
 from apps.sinks.replay import Wanted
+from apps.sinks.selection import Selection
 
 PER_FORM_MAX = 100
 
@@ -60,7 +61,9 @@ class ActionsView(ActionPartView):
         if Binding.objects.filter(form=found).count() >= PER_FORM_MAX:
             raise refused(wrong("", "too_many", f"A form can have {PER_FORM_MAX} actions."))
         kind = _kind(sent["kind"])
-        settings = _settings(kind, sent.get("config", {}), found.pk)
+        selection = _selection(sent.get("selection"), found.pk)
+        settings = _settings(kind, sent.get("config", {}))
+        _check_fit(kind, settings, found.pk, selection)
         try:
             made = actions.create(
                 organization_id=found.organization_id,
@@ -71,6 +74,7 @@ class ActionsView(ActionPartView):
                 position=log_end(found.pk),
                 condition=sent.get("condition"),
                 flush_seconds=sent.get("flush_seconds"),
+                selection=selection,
             )
         except actions.DestinationTakenError as error:
             raise refused(wrong("settings", "destination_taken", str(error))) from None
@@ -90,10 +94,13 @@ class ActionView(ActionPartView):
         found = self.action(form, id)
         sent = self.taken(ActionSerializer, partial=True)
         settings = None
-        if "config" in sent:
-            kind = _kind(found.kind)
-            current = present(found)
-            settings = _settings(kind, {**current.config, **sent.pop("config")}, found.form_id, current)
+        if "selection" in sent:
+            sent["selection"] = _selection(sent["selection"], found.form_id)
+        if "config" in sent or "selection" in sent:
+            kind, current = _kind(found.kind), present(found)
+            if "config" in sent:
+                settings = _settings(kind, {**current.config, **sent.pop("config")}, current)
+            _check_fit(kind, settings or current, found.form_id, sent.get("selection", found.selection))
         try:
             changes = change(found, sent, settings)
         except actions.DestinationTakenError as error:
@@ -208,8 +215,17 @@ def _kind(name: str) -> type[Sink]:
         raise refused(wrong("kind", "unknown_kind", str(error))) from None
 
 
-def _settings(kind: type[Sink], sent: Mapping[str, Any], form_id: UUID, current: Settings | None = None) -> Settings:
-    """Checked by the kind's own form. Raises Problem 422 with every setting that is wrong, or does not fit the form."""
+def _selection(sent: Mapping[str, Any] | None, form_id: UUID) -> dict[str, Any] | None:
+    """As it is stored. Raises Problem 422 with every field that the form does not have."""
+    found = fitting.unsendable(sent, form_id)
+    if found:
+        named = [(f"selection.fields[{each.index}].{each.setting}", each) for each in found]
+        raise refused(*(wrong(path, each.code, each.message) for path, each in named))
+    return Selection.from_json(sent).as_json()
+
+
+def _settings(kind: type[Sink], sent: Mapping[str, Any], current: Settings | None = None) -> Settings:
+    """Checked by the kind's own form. Raises Problem 422 with every setting that is wrong."""
     if errors := problems(kind, sent):
         raise refused(*errors)
     blank = config.blank(kind).fields
@@ -225,7 +241,10 @@ def _settings(kind: type[Sink], sent: Mapping[str, Any], form_id: UUID, current:
                 for message in error.messages
             )
         )
-    settings = config.settings_of(kind, filled)
-    if found := fitting.misfits(kind, settings, form_id):
+    return config.settings_of(kind, filled)
+
+
+def _check_fit(kind: type[Sink], settings: Settings, form_id: UUID, selection: Any) -> None:
+    """Raises Problem 422 with every setting that does not fit what is sent of the form."""
+    if found := fitting.misfits(kind, settings, form_id, selection):
         raise refused(*(wrong(f"settings.{name}", "does_not_fit", message) for name, message in found.items()))
-    return settings

@@ -42,6 +42,7 @@ ACTION = {
     "settings": {"spreadsheet": "1AbCdEfGhIjKlMnOpQrStUvWxYz0123456789abcdef", "worksheet": "Submissions"},
     "secrets": True,
     "condition": {">=": [{"var": "cgpa"}, 5]},
+    "selection": {"fields": [{"key": "note", "send": False}], "others": True},
     "flush_seconds": None,
     "state": "on",
     "reason": "",

@@ -10,6 +10,7 @@ from rest_framework import serializers
 from apps.orgs.api.serializers import Strict, Text
 from apps.sinks import hints
 from apps.sinks.models import Batch, BatchState, Binding, BindingState
+from apps.sinks.selection import FIELDS_MAX, LABEL_MAX, NAME, NAME_MAX
 from formhub.core import logic
 
 CONDITION_DEPTH = 40
@@ -46,6 +47,46 @@ class KindSettings(serializers.JSONField):
         return data
 
 
+class FieldSerializer(Strict):
+    """What an action does with one field of its form."""
+
+    key = Text(max_length=NAME_MAX, help_text="The field's key.")
+    send = serializers.BooleanField(required=False, help_text="Whether it is sent; if not said otherwise, it is.")
+    name = Text(max_length=NAME_MAX, required=False, help_text="Under which key it is sent; its own if left out.")
+    label = Text(  # type: ignore[assignment]
+        max_length=LABEL_MAX, required=False, help_text="Under which words it is sent; the form's if left out."
+    )
+
+    def validate_name(self, name: str) -> str:
+        if not NAME.fullmatch(name):
+            message = _("Begin with a letter; letters, digits and underscores may follow.")
+            raise serializers.ValidationError(message, code="invalid")
+        return name
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "key" not in attrs:  # which a change may leave out of the action, but not of a field
+            raise serializers.ValidationError({"key": [_("Say which field is meant.")]}, code="required")
+        return attrs
+
+
+class SelectionSerializer(Strict):
+    """Which fields of the form are sent, in the form's order. A condition sees all of them nevertheless."""
+
+    fields = serializers.ListField(child=FieldSerializer(), required=False, max_length=FIELDS_MAX)  # type: ignore[assignment]
+    others = serializers.BooleanField(
+        required=False,
+        help_text="Whether fields that are not named are sent as they are, such as those the form gets later; if not "
+        "said otherwise, they are.",
+    )
+
+    def validate_fields(self, fields: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        keys = [field["key"] for field in fields]
+        if twice := next((key for key in keys if keys.count(key) > 1), None):
+            message = _("The field “%(key)s” is named twice.") % {"key": twice}
+            raise serializers.ValidationError(message, code="named_twice")
+        return fields
+
+
 class ActionKindSerializer(Strict):
     """A kind of action."""
 
@@ -69,6 +110,7 @@ class ActionSerializer(Strict):
     settings = KindSettings(source="config", required=False)
     secrets = serializers.SerializerMethodField()
     condition = Condition(required=False, allow_null=True)
+    selection = SelectionSerializer(required=False, allow_null=True, help_text="null: everything, as it comes.")
     flush_seconds = serializers.FloatField(
         required=False,
         allow_null=True,

@@ -134,7 +134,5 @@ class NotificationConfig(MailConfig):
 
 
 def no_such_question(key: str, layout: Layout) -> str:
-    return _("The form has no question with the key “%(key)s”. It has: %(known)s.") % {
-        "key": key,
-        "known": values.listed([column.key for column in layout.columns]),
-    }
+    said = _("The form has no question with the key “%(key)s”, or this action does not send it. There is: %(known)s.")
+    return said % {"key": key, "known": values.listed([column.key for column in layout.columns])}

@@ -155,7 +155,7 @@ def _wanted(parts: Sequence[Part]) -> dict[str, _Wanted]:
     }
     for part in parts:
         for column in part.layout.columns:
-            wanted = _Wanted(tag_of(column.key), column.label, str(part.form), part.binding)
+            wanted = _Wanted(tag_of(column.lasting), column.label, str(part.form), part.binding)
             found.setdefault(wanted.tag, wanted)
     return found
 
@@ -257,7 +257,7 @@ def _add_rows(
 
 
 def _rows(part: Part, tab: Tab, zone: tzinfo, present: Set[UUID]) -> list[dict[str, Any]]:
-    places = {tag_of(column.key): index for index, column in enumerate(part.layout.columns)}
+    places = {tag_of(column.lasting): index for index, column in enumerate(part.layout.columns)}
     order = [(tab.tags[tag], index) for tag, index in places.items() if tag in tab.tags]
     apostrophe = bool(part.config.get("apostrophe"))
     rows = []

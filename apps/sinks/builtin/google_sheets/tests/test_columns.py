@@ -84,6 +84,15 @@ def test_a_renamed_field_renames_the_header_it_wrote(desk: Desk) -> None:
     assert desk.table()[0] == ["Submission ID", "Accepted at", "Full name", "Count"]
 
 
+def test_a_field_that_is_sent_under_another_name_keeps_its_column(desk: Desk) -> None:
+    desk.send(make_submission(1))
+
+    desk.send(make_submission(2, who="Ada 2"), layout=Layout((replace(NAME, key="who", origin="name"),)))
+
+    assert desk.table()[0] == HEADER
+    assert desk.column("Name") == [["Ada 1"], ["Ada 2"]]
+
+
 def test_a_header_that_the_owner_changed_stays_the_owners(desk: Desk) -> None:
     desk.send(make_submission(1))
     cell = {"values": [{"userEnteredValue": {"stringValue": "Guest"}}]}
