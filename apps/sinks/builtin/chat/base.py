@@ -25,6 +25,8 @@ from apps.sinks.contract import (
     DeliveryError,
     Part,
     PermanentError,
+    Policy,
+    Rate,
     SecretField,
     Sink,
     Submission,
@@ -32,13 +34,24 @@ from apps.sinks.contract import (
 from apps.sinks.egress import Answer, Line, WebAddressField, require_success
 from formhub.core.layout import Layout
 
+MINUTE, HOUR = 60.0, 3600.0
+# Over a day: where an answer was lost each try may be one more message, so there are no more of them.
+RETRY_SECONDS = (5.0, 30.0, 2 * MINUTE, 10 * MINUTE, 30 * MINUTE, HOUR, 3 * HOUR, 6 * HOUR, 14 * HOUR)
 TEXT_MAX = 2_000  # characters of the owner's own text
+LINE_MAX = 500  # characters of one answer in the list of all: a long one leaves room for the others
 OURS = ("link", "id", "accepted_at")  # placeholders whose values nobody else wrote
 HEADERS = {"Content-Type": "application/json", "User-Agent": "FormHub-Chat/1"}
 # What would name somebody who reads along: but not the @ of an address.
 _NAMING = re.compile(r"(?<!\w)@(?=\w)")
+# What nobody sees and some service refuses.
+_CONTROLS = dict.fromkeys(code for code in (*range(32), 127) if chr(code) not in "\n\t")
 # What is left of something that stood for one letter, when a text is cut.
 _TORN = re.compile(r"(?:&\w{0,5}|\\)$")
+
+
+def policy(*rates: Rate) -> Policy:
+    """One submission is one message: whatever happens to it happens to no other."""
+    return Policy(max_items=1, max_seconds=1, ordered=False, rates=rates, retry_seconds=RETRY_SECONDS)
 
 
 class ChatConfig(forms.Form):
@@ -120,9 +133,9 @@ class Chat(Sink):
 
     def message(self, part: Part, submission: Submission) -> str:
         """A message is never empty, whatever was left out."""
-        value = values.bounded(values.of(part, submission))
+        value = values.bounded(values.of(part, submission, LINE_MAX))
         text = str(part.config["text"]).replace("\r\n", "\n")
-        said = placeholders.fill(text, lambda name: value(name) if name in OURS else self.plain(value(name)))
+        said = placeholders.fill(text, lambda name: value(name) if name in OURS else self.plain(_seen(value(name))))
         return shortened(said.strip() or self.plain(part.form_title), self.length, part.link(submission))
 
     def _deliver(self, line: Line, part: Part, submission: Submission) -> None:
@@ -154,6 +167,10 @@ class Webhook(Chat):
 def unnamed(text: str) -> str:
     """The same to the eye, but no service finds a name in it to call."""
     return _NAMING.sub("@\u200b", text)
+
+
+def _seen(text: str) -> str:
+    return text.translate(_CONTROLS)
 
 
 def shortened(text: str, most: int, link: str) -> str:

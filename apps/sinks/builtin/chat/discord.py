@@ -5,19 +5,27 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apps.sinks.builtin.chat.base import AddressConfig, Webhook, body_of, refused, seconds_of, unnamed
-from apps.sinks.contract import Policy, Rate
+from apps.sinks.builtin.chat.base import AddressConfig, Webhook, body_of, policy, refused, seconds_of, unnamed
+from apps.sinks.contract import Rate
 from apps.sinks.egress import Answer, require_success
 
-GONE = (10003, 10015, 50027)  # unknown channel, unknown webhook, its token is not valid
+_ANEW = gettext_lazy("Make a new webhook in the channel's settings, enter its address here, and resume.")
+_THREAD = gettext_lazy("Name an open thread at the end of the address, as in ?thread_id=123, and resume.")
+REMEDIES: Mapping[int, Any] = {
+    10003: _ANEW,  # unknown channel
+    10015: _ANEW,  # unknown webhook
+    50027: _ANEW,  # its token is not valid
+    50083: _THREAD,  # the thread is archived
+    160005: _THREAD,  # the thread is locked
+    220001: _THREAD,  # a forum takes no message outside a thread
+}
 _MARKS = re.compile(r"([\\*_~`|>#<\[\]()-])")
 
 
 class DiscordConfig(AddressConfig):
-    hosts = ("discord.com", "discordapp.com")
+    hosts = ("discord.com", "ptb.discord.com", "canary.discord.com", "discordapp.com")
 
 
 class Discord(Webhook):
@@ -25,12 +33,12 @@ class Discord(Webhook):
     description = gettext_lazy("Each submission is a message in a channel of Discord.")  # type: ignore[assignment]
     Config = DiscordConfig
     length = 2_000
-    policy = Policy(
-        max_items=1,
-        max_seconds=1,
-        ordered=False,
-        rates=(Rate("discord_webhook", 5, 2.0), Rate("discord_channel", 30, 60.0)),
-    )
+    policy = policy(Rate("discord_webhook", 5, 2.0), Rate("discord_channel", 30, 60.0))
+
+    def url(self) -> str:
+        """Discord answers when the message stands there. Otherwise it says yes and may drop it."""
+        url = super().url()
+        return f"{url}{'&' if '?' in url else '?'}wait=true"
 
     def plain(self, text: str) -> str:
         return unnamed(_MARKS.sub(r"\\\1", text))
@@ -41,8 +49,8 @@ class Discord(Webhook):
 
     def judge(self, answer: Answer) -> None:
         body = body_of(answer)
-        if answer.status >= 400 and body.get("code") in GONE:
-            remedy = _("Make a new webhook in the channel's settings, enter its address here, and resume.")
-            raise refused("Discord", body["code"], remedy)
+        code = body.get("code")
+        if answer.status >= 400 and isinstance(code, int) and code in REMEDIES:
+            raise refused("Discord", code, str(REMEDIES[code]))
         after = seconds_of(body.get("retry_after")) if answer.status == 429 else None
         require_success(answer if after is None else replace(answer, retry_after=after))

@@ -7,8 +7,8 @@ from django import forms
 from django.core.validators import RegexValidator
 from django.utils.translation import gettext_lazy
 
-from apps.sinks.builtin.chat.base import AddressConfig, Webhook, unnamed
-from apps.sinks.contract import Policy, Rate
+from apps.sinks.builtin.chat.base import AddressConfig, Webhook, policy, unnamed
+from apps.sinks.contract import Rate
 
 
 class GenericConfig(AddressConfig):
@@ -27,11 +27,11 @@ class Generic(Webhook):
     description = gettext_lazy("Each submission is a message in Mattermost, Rocket.Chat, Google Chat or the like.")  # type: ignore[assignment]
     Config = GenericConfig
     length = 4_000
-    policy = Policy(max_items=1, max_seconds=1, ordered=False, rates=(Rate("chat_webhook", 1, 1.0),))
+    policy = policy(Rate("chat_webhook", 1, 1.0))
 
     def plain(self, text: str) -> str:
-        """Some call people by <...>, others by @."""
-        return unnamed(text).replace("<", "<\u200b")
+        """Some call people by <...>, others by @; most read [words](address) as a link that shows the words alone."""
+        return unnamed(text).replace("<", "<\u200b").replace("](", "]\u200b(").replace("][", "]\u200b[")
 
     def payload(self, text: str, link: str) -> Mapping[str, Any]:
         return {str(self.config["member"]): text}

@@ -6,8 +6,8 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apps.sinks.builtin.chat.base import AddressConfig, Webhook, refused
-from apps.sinks.contract import Policy, Rate
+from apps.sinks.builtin.chat.base import AddressConfig, Webhook, policy, refused
+from apps.sinks.contract import Rate
 from apps.sinks.egress import Answer, require_success
 
 # What the answer says in plain text, whatever its status.
@@ -25,7 +25,7 @@ class Slack(Webhook):
     description = gettext_lazy("Each submission is a message in a channel of Slack.")  # type: ignore[assignment]
     Config = SlackConfig
     length = 4_000  # longer ones are cut by Slack, or shown folded
-    policy = Policy(max_items=1, max_seconds=1, ordered=False, rates=(Rate("slack_webhook", 1, 1.0),))
+    policy = policy(Rate("slack_webhook", 1, 1.0))
 
     def plain(self, text: str) -> str:
         """Slack calls people and shows links by <...>; without the bracket a name is only text."""

@@ -10,14 +10,14 @@ from django.core.validators import RegexValidator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apps.sinks.builtin.chat.base import Chat, ChatConfig, body_of, refused, seconds_of
-from apps.sinks.contract import Policy, Rate, RelocatedError, SecretField
+from apps.sinks.builtin.chat.base import Chat, ChatConfig, body_of, policy, refused, seconds_of
+from apps.sinks.contract import BackpressureError, Rate, RelocatedError, SecretField
 from apps.sinks.egress import Answer, require_success
 
-# Beginnings of what a 400 says where the settings are wrong, and not the message.
+# Parts of what a 400 says where the settings are wrong, and not the message.
 WRONG = (
     "chat not found", "not enough rights", "have no rights", "chat_write_forbidden", "topic_closed", "topic_deleted",
-    "message thread not found", "need administrator rights",
+    "message thread not found", "need administrator rights", "peer_id_invalid", "group chat was deactivated",
 )  # fmt: skip
 
 
@@ -52,12 +52,7 @@ class Telegram(Chat):
     description = gettext_lazy("Each submission is a message of your bot in a chat of Telegram.")  # type: ignore[assignment]
     Config = TelegramConfig
     length = 4_096
-    policy = Policy(
-        max_items=1,
-        max_seconds=1,
-        ordered=False,
-        rates=(Rate("telegram_chat", 1, 1.0), Rate("telegram_group", 20, 60.0), Rate("telegram_bot", 30, 1.0)),
-    )
+    policy = policy(Rate("telegram_chat", 1, 1.0), Rate("telegram_group", 20, 60.0), Rate("telegram_bot", 30, 1.0))
 
     @classmethod
     def destination(cls, config: Mapping[str, Any]) -> str:
@@ -90,7 +85,12 @@ class Telegram(Chat):
             remedy = _("Add the bot to the chat and let it write there, or correct the chat's number, and resume.")
             raise refused("Telegram", answer.status, remedy)
         after = seconds_of(parameters.get("retry_after")) if answer.status == 429 else None
-        require_success(answer if after is None else replace(answer, retry_after=after))
+        try:
+            require_success(answer if after is None else replace(answer, retry_after=after))
+        except BackpressureError as error:
+            # One chat is full: the bot goes on in its others.
+            error.rates = frozenset({"telegram_chat", "telegram_group"})
+            raise
 
 
 def _bot(config: Mapping[str, Any]) -> str:

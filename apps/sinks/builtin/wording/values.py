@@ -28,14 +28,16 @@ _SAMPLE = Submission(
 )
 
 
-def of(part: Part, submission: Submission) -> Callable[[str], str]:
-    """The value for a placeholder's name. Empty for a field that the form no longer has."""
+def of(part: Part, submission: Submission, line: int = VALUE_MAX) -> Callable[[str], str]:
+    """The value for a placeholder's name. Empty for a field that the form no longer has. line: the longest that one
+    answer may be in the list of all.
+    """
     known: dict[str, Callable[[], str]] = {
         "form": lambda: part.form_title,
         "id": lambda: str(submission.id),
         "accepted_at": lambda: _shown(submission.accepted_at),
         "link": lambda: part.link(submission),
-        "answers": lambda: _answers(part.layout, submission),
+        "answers": lambda: _answers(part.layout, submission, line),
     }
     return lambda name: known[name]() if name in known else _answer(part.layout, submission, name)
 
@@ -92,17 +94,17 @@ def _answer(layout: Layout, submission: Submission, key: str) -> str:
     return "" if column is None else _shown(column.cell(submission.answers.get(key)))
 
 
-def _answers(layout: Layout, submission: Submission) -> str:
+def _answers(layout: Layout, submission: Submission, line: int) -> str:
     given = [
         f"{column.label}: {shown}"
         for column, cell in zip(layout.columns, layout.row(submission.answers), strict=True)
-        if (shown := _shown(cell))
+        if (shown := _shown(cell, line))
     ]
     text = "\n".join(given)
     return text if len(text) <= ANSWERS_MAX else text[:ANSWERS_MAX] + "\n…"
 
 
-def _shown(cell: Cell) -> str:
+def _shown(cell: Cell, longest: int = VALUE_MAX) -> str:
     if cell is None:
         return ""
     if isinstance(cell, bool):
@@ -111,4 +113,4 @@ def _shown(cell: Cell) -> str:
         # A time that was answered without a zone is shown as it was given.
         return f"{cell.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if cell.tzinfo else f"{cell:%Y-%m-%d %H:%M}"
     text = str(cell)
-    return text if len(text) <= VALUE_MAX else text[:VALUE_MAX] + "…"
+    return text if len(text) <= longest else text[:longest] + "…"

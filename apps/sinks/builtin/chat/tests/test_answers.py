@@ -5,19 +5,19 @@ from typing import Any
 import orjson
 import pytest
 
-from apps.sinks.builtin.chat.base import Chat
+from apps.sinks.builtin.chat.base import RETRY_SECONDS, Chat
 from apps.sinks.builtin.chat.discord import Discord
 from apps.sinks.builtin.chat.slack import Slack
 from apps.sinks.builtin.chat.teams import Teams
 from apps.sinks.builtin.chat.telegram import Telegram
 from apps.sinks.conformance import ORGANIZATION
 from apps.sinks.contract import (
+    AmbiguousError,
     BackpressureError,
     ConfigurationError,
     Context,
     PermanentError,
     RelocatedError,
-    RetryableError,
 )
 from apps.sinks.egress import Answer
 
@@ -59,13 +59,19 @@ def test_a_message_that_was_taken_is_delivered(kind: type[Chat], status: int, bo
         (Slack, 403, "posting_to_general_channel_denied", "admin"),
         (Discord, 404, {"message": "Unknown Webhook", "code": 10015}, "new webhook"),
         (Discord, 401, {"message": "Invalid Webhook Token", "code": 50027}, "new webhook"),
+        (Discord, 400, {"message": "Webhooks posted to forum channels must ...", "code": 220001}, "thread_id"),
+        (Discord, 400, {"message": "Thread is archived", "code": 50083}, "open thread"),
         (Teams, 404, {"error": {"code": "WorkflowNotFound"}}, "workflow"),
+        (Teams, 400, {"error": {"code": "WorkflowTriggerIsNotEnabled"}}, "Switch the workflow on"),
+        (Teams, 401, {"error": {"code": "DirectApiAuthorizationRequired"}}, "anyone"),
+        (Teams, 400, {"error": {"code": "TriggerInputSchemaMismatch"}}, "trigger"),
         (Teams, 400, {"error": {"code": "WorkflowDisabled"}}, "workflow"),
         (Telegram, 401, {"ok": False, "error_code": 401, "description": "Unauthorized"}, "BotFather"),
         (Telegram, 404, {"ok": False, "error_code": 404, "description": "Not Found"}, "BotFather"),
         (Telegram, 400, {"ok": False, "description": "Bad Request: chat not found"}, "Add the bot"),
         (Telegram, 403, {"ok": False, "description": "Forbidden: bot was kicked from the group chat"}, "Add the bot"),
         (Telegram, 400, {"ok": False, "description": "Bad Request: message thread not found"}, "Add the bot"),
+        (Telegram, 400, {"ok": False, "description": "Bad Request: PEER_ID_INVALID"}, "Add the bot"),
     ],
 )
 def test_what_a_person_has_to_repair_says_how(kind: type[Chat], status: int, body: Any, remedy: str) -> None:
@@ -93,6 +99,20 @@ def test_a_service_that_is_full_says_for_how_long(
     assert error.after == waits
 
 
+def test_a_chat_of_telegram_that_is_full_does_not_stop_the_bot_in_others() -> None:
+    error = judged(Telegram, 429, {"ok": False, "error_code": 429, "parameters": {"retry_after": 35}})
+
+    assert isinstance(error, BackpressureError)
+    assert error.rates == {rate.name for rate in Telegram.policy.rates} - {"telegram_bot"}
+
+
+def test_a_message_is_tried_for_a_day_and_not_too_often() -> None:
+    """Where answers are lost each try may be one more message."""
+    assert tuple(sorted(RETRY_SECONDS)) == RETRY_SECONDS
+    assert sum(RETRY_SECONDS) > 24 * 3600
+    assert len(RETRY_SECONDS) < 10
+
+
 def test_a_message_that_is_refused_concerns_nothing_else() -> None:
     for kind, body in (
         (Slack, "invalid_payload"),
@@ -102,11 +122,14 @@ def test_a_message_that_is_refused_concerns_nothing_else() -> None:
         assert isinstance(judged(kind, 400, body), PermanentError)
 
 
-def test_a_webhook_of_teams_that_says_200_and_means_otherwise_is_tried_again() -> None:
+def test_a_webhook_of_teams_that_says_200_means_what_teams_said_to_it() -> None:
     said = "Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error 429 with ContextId"
 
     assert isinstance(judged(Teams, 200, said), BackpressureError)
-    assert isinstance(judged(Teams, 200, said.replace("429", "413")), RetryableError)
+    assert isinstance(judged(Teams, 200, said.replace("429", "413")), PermanentError)
+    assert isinstance(judged(Teams, 200, said.replace("429", "404")), ConfigurationError)
+    for unclear in ("500", "200", ""):
+        assert isinstance(judged(Teams, 200, said.replace("429", unclear)), AmbiguousError)
 
 
 def test_a_group_with_a_new_number_is_followed() -> None:

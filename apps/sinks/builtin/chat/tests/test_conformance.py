@@ -49,6 +49,15 @@ class TestSlack(ChatConformance):
 class TestDiscord(ChatConformance):
     kind, stand_in = Discord, DiscordService
 
+    def test_it_waits_until_the_message_stands_there(self) -> None:
+        """Discord answers at once otherwise, and tells of no message that it then drops."""
+        plain, thread = (
+            self.kind({"url": self.service.url + query, "text": TEXT}, self.context()) for query in ("", "?thread_id=1")
+        )
+
+        assert plain.url() == f"{self.service.url}?wait=true"
+        assert thread.url() == f"{self.service.url}?thread_id=1&wait=true"
+
 
 class TestTeams(ChatConformance):
     kind, stand_in = Teams, TeamsService

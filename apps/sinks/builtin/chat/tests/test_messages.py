@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from apps.sinks.builtin.chat.base import Chat, shortened
+from apps.sinks.builtin.chat.base import LINE_MAX, Chat, shortened
 from apps.sinks.builtin.chat.discord import Discord
 from apps.sinks.builtin.chat.generic import Generic
 from apps.sinks.builtin.chat.slack import Slack
@@ -46,6 +46,8 @@ def test_the_text_that_is_offered_tells_form_answers_and_link(kind: type[Chat]) 
         (Teams, "**b** <at>all</at>", "**b** <at>all</at>"),
         (Telegram, "@ada <b>", "@\u200bada <b>"),
         (Generic, "@all <users/all>", "@\u200ball <\u200busers/all>"),
+        (Generic, "[bank](x) [bank][y]", "[bank]\u200b(x) [bank]\u200b[y]"),
+        (Slack, "a\0b\x1bc\td", "abc\td"),
     ],
 )
 def test_an_answer_calls_nobody_and_hides_nothing(kind: type[Chat], answer: str, said: str) -> None:
@@ -73,6 +75,12 @@ def test_a_long_message_is_cut_and_leads_to_the_rest(kind: type[Chat], letter: s
 
     assert said.endswith(f"…\n{link(submission)}")
     assert len(said.encode("utf-16-le")) // 2 <= kind.length
+
+
+def test_one_long_answer_leaves_room_for_the_others() -> None:
+    said = written(Discord, "{{ answers }}", name="x" * 5_000, count=3)
+
+    assert said == f"Name: {'x' * LINE_MAX}…\nCount: 3"
 
 
 def test_what_stands_for_one_letter_is_never_cut_in_two() -> None:
