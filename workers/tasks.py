@@ -15,6 +15,7 @@ from workers import reconcile as reconciler
 
 RELAY_SECONDS = 20.0
 ANY = "celery"  # the queue that Celery itself calls so
+OWNERS = "notices"  # mails to owners: they leave the house, as deliveries do, so whoever may takes them
 
 
 def queue(kind: str) -> str:
@@ -23,8 +24,8 @@ def queue(kind: str) -> str:
 
 
 def queues() -> list[str]:
-    """Every queue that a worker for deliveries takes from."""
-    return [f"flush.{name}" for name in registry.names()]
+    """Every queue that a worker for deliveries takes from: those who talk to the outside."""
+    return [*(f"flush.{name}" for name in registry.names()), OWNERS]
 
 
 @shared_task(name="workers.flush")
@@ -53,7 +54,7 @@ def relay() -> None:
         relay.apply_async(expires=RELAY_SECONDS)
 
 
-@shared_task(name="workers.notify")
+@shared_task(name="workers.notify", queue=OWNERS)
 def notify() -> None:
     notices.turn()
 

@@ -124,7 +124,7 @@ def _fetch(cache: Path) -> None:
 
 class Kafka:
     """`advertised`: the port that clients are told, if not its own. In a cluster `node` is one of `voters` (node ->
-    port of its controller), and all of them have the same `cluster`.
+    port of its controller), and all of them have the same `cluster`. `settings` go before ours.
     """
 
     name = "kafka"
@@ -141,8 +141,10 @@ class Kafka:
         voters: Mapping[int, int] | None = None,
         cluster: str = "",
         heap: str = HEAP,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder
+        self.settings = settings or {}
         self.log = log
         self.libs = libs
         self.port = port if port is not None else free_port(PORT)
@@ -177,7 +179,8 @@ class Kafka:
             replicas=replicas,
             in_sync=min(2, replicas),
         )
-        self.config.write_text(config)
+        # Of two lines for one setting the later one counts.
+        self.config.write_text(config + "".join(f"{name}={value}\n" for name, value in self.settings.items()))
         if not (self.folder / "log" / "meta.properties").exists():
             self._format()
         self.process.launch()

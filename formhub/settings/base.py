@@ -228,6 +228,9 @@ CACHES = {
 
 # The log.
 KAFKA_BOOTSTRAP_SERVERS = env.items("KAFKA_BOOTSTRAP_SERVERS")
+# Over TLS where the authority that signed the brokers' certificates is named; certificate and key, in PEM, are our own.
+KAFKA_CA_FILE = env.file("KAFKA_CA_FILE")
+KAFKA_CERT_FILE, KAFKA_KEY_FILE = env.pair("KAFKA_CERT_FILE", "KAFKA_KEY_FILE", needs="KAFKA_CA_FILE")
 SUBMISSIONS_TOPIC = env.text("SUBMISSIONS_TOPIC", "submissions.v1")
 SUBMISSIONS_PARTITIONS = env.integer("SUBMISSIONS_PARTITIONS", 24, at_least=1)
 SUBMISSIONS_REPLICATION = env.integer("SUBMISSIONS_REPLICATION", 3, at_least=1)

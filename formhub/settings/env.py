@@ -59,6 +59,16 @@ def file(name: str) -> str:
     return path
 
 
+def pair(certificate: str, key: str, *, needs: str) -> tuple[str, str]:
+    """A certificate and its key: both files or neither, and none without the authority of the other side."""
+    found = file(certificate), file(key)
+    if bool(found[0]) != bool(found[1]):
+        raise ImproperlyConfigured(f"Set {certificate} and {key} together, or neither.")
+    if found[0] and not file(needs):
+        raise ImproperlyConfigured(f"{certificate} is of use over TLS only: set {needs} too.")
+    return found
+
+
 def number(name: str, default: float, *, at_least: float = 0) -> float:
     value = text(name, str(default))
     try:

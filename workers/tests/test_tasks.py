@@ -147,7 +147,11 @@ def test_a_kind_that_is_not_installed_has_no_queue_and_is_told_by_any_worker(
     tasks.tick()
 
     assert queued == [((destination,), {"queue": tasks.ANY, "expires": due.QUEUED_SECONDS})]
-    assert tasks.queues() == ["flush.letterbox"]
+    assert tasks.queues() == ["flush.letterbox", tasks.OWNERS]
+
+
+def test_mails_to_owners_are_sent_by_who_may_leave_the_house() -> None:
+    assert tasks.notify.queue == tasks.OWNERS
 
 
 def test_a_sweep_wakes_what_the_buffer_forgot(queued: list[tuple[Any, dict[str, Any]]], settings: LazySettings) -> None:

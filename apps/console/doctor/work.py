@@ -82,8 +82,8 @@ def _lag(lag: readers.Lag, members: int) -> Verdict:
 
 
 def queues() -> Verdict:
-    """Whether somebody takes from the queue of each kind, by the name that workers.tasks gives it."""
-    wanted = {"celery", *(f"flush.{name}" for name in registry.names())}
+    """Whether somebody takes from each queue, by the names that workers.tasks gives them."""
+    wanted = {"celery", "notices", *(f"flush.{name}" for name in registry.names())}
     app = Celery(broker=settings.CELERY_BROKER_URL, set_as_current=False)
     app.conf.broker_transport_options = settings.CELERY_BROKER_TRANSPORT_OPTIONS
     try:

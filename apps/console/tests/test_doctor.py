@@ -508,7 +508,7 @@ class TestWork:
         found = work.queues()
 
         assert level(found) == "bad"
-        queues = ["celery", *(f"flush.{name}" for name in registry.names())]
+        queues = ["celery", *(f"flush.{name}" for name in registry.names()), "notices"]
         assert found.says == f"nobody takes from {', '.join(queues)}"
 
     def test_a_broker_of_celery_that_is_away(self, settings: Settings) -> None:

@@ -13,7 +13,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import CoordinatorNotAvailableError
 
 from formhub.core.stream.base import StreamError
-from formhub.core.stream.kafka import API_VERSION, _admin, _configs, _translated
+from formhub.core.stream.kafka import API_VERSION, _admin, _configs, _translated, reached
 
 NOBODY = -1
 
@@ -99,7 +99,7 @@ def written_at(servers: Sequence[str], topic: str, places: Mapping[int, int], se
         return {}
     with _translated("look into the log"):
         consumer = KafkaConsumer(
-            bootstrap_servers=list(servers),
+            **reached(servers),
             api_version=API_VERSION,
             group_id=None,
             enable_auto_commit=False,

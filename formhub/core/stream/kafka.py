@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, OffsetSpec
 from kafka.errors import (
@@ -47,6 +48,16 @@ DELIVERY_TIMEOUT_MS = 8_000
 # The client's own ceiling, half a minute, would keep intake and readers waiting long after the broker is back.
 RECONNECT_MS = 1_000
 ADMIN_TIMEOUT_MS = 5_000
+
+
+def reached(servers: Sequence[str]) -> dict[str, Any]:
+    """What every client is told of the brokers: where they are, and, over TLS, whom to believe and who we are."""
+    told: dict[str, Any] = {"bootstrap_servers": list(servers)}
+    if settings.KAFKA_CA_FILE:
+        told |= {"security_protocol": "SSL", "ssl_cafile": settings.KAFKA_CA_FILE}
+    if settings.KAFKA_CERT_FILE:
+        told |= {"ssl_certfile": settings.KAFKA_CERT_FILE, "ssl_keyfile": settings.KAFKA_KEY_FILE}
+    return told
 
 
 class KafkaPublisher:
@@ -105,7 +116,7 @@ class KafkaPublisher:
 
     def _make(self) -> KafkaProducer:
         return KafkaProducer(
-            bootstrap_servers=self._servers,
+            **reached(self._servers),
             api_version=API_VERSION,
             acks="all",
             enable_idempotence=True,
@@ -210,7 +221,7 @@ class KafkaSource:
         self._servers = list(bootstrap_servers)
         self._closed = False
         self._consumer = KafkaConsumer(
-            bootstrap_servers=self._servers,
+            **reached(self._servers),
             api_version=API_VERSION,
             group_id=group,
             enable_auto_commit=False,
@@ -497,7 +508,7 @@ def _configs(admin: KafkaAdminClient, topic: str) -> dict[str, str]:
 def _admin(servers: Sequence[str], timeout_ms: int) -> Iterator[KafkaAdminClient]:
     with _translated("ask the broker"):
         admin = KafkaAdminClient(
-            bootstrap_servers=list(servers),
+            **reached(servers),
             request_timeout_ms=timeout_ms,
             bootstrap_timeout_ms=timeout_ms,
         )

@@ -58,6 +58,29 @@ def test_what_is_no_network_names_the_variable(monkeypatch: pytest.MonkeyPatch, 
         env.networks("SOME_NETWORKS")
 
 
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [({"CERT"}, "CERT and KEY together"), ({"KEY"}, "CERT and KEY together"), ({"CERT", "KEY"}, "CA")],
+)
+def test_a_certificate_needs_its_key_and_the_authority_of_the_other_side(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, named: set[str], said: str
+) -> None:
+    (tmp_path / "pem").touch()
+    for name in named:
+        monkeypatch.setenv(name, str(tmp_path / "pem"))
+
+    with pytest.raises(ImproperlyConfigured, match=said):
+        env.pair("CERT", "KEY", needs="CA")
+
+
+def test_a_certificate_with_all_that_it_needs_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "pem").touch()
+    for name in ("CERT", "KEY", "CA"):
+        monkeypatch.setenv(name, str(tmp_path / "pem"))
+
+    assert env.pair("CERT", "KEY", needs="CA") == (str(tmp_path / "pem"),) * 2
+
+
 def test_a_database_url_is_taken_apart_with_its_escapes_and_options() -> None:
     parsed = base.database("postgresql://us%40er:p%2Fw@db:5433/name?host=/run/pg&sslmode=require")
 
