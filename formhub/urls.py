@@ -28,6 +28,7 @@ urlpatterns = [
     path("readyz", health.readyz),
     path("submissions/<str:form>/<uuid:id>/", pages.submission, name="submission"),
     path("submissions/<str:form>/<uuid:id>/erase/", pages.erase, name="erase-submission"),
+    path("deliveries/", include("apps.console.deliveries.urls")),
     path("status/", StatusView.as_view(), name="status"),
     path("metrics", health.metrics, name="metrics"),
 ]

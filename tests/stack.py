@@ -118,7 +118,8 @@ class Stack:
             ],
             "worker": [
                 *celery, "worker", "--pool", "threads", "-c", "8",
-                "-Q", ",".join(["celery", "notices", *(f"flush.{kind}" for kind in self.kinds)]), "-n", "worker@%h", *quiet,
+                "-Q", ",".join(["celery", "notices", *(f"flush.{kind}" for kind in self.kinds)]),
+                "-n", "worker@%h", *quiet,
             ],
             "beat": [*celery, "beat", "--schedule", str(self.folder / "beat"), "--loglevel", "WARNING"],
         }[role]  # fmt: skip

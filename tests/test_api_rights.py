@@ -103,6 +103,7 @@ TABLE: Mapping[str, Mapping[str, Row]] = {
     "forms/{form}/actions/{action}/replay": {"POST": Row("edit", {"code": "too_long"})},
     "forms/{form}/actions/{action}/backfill": get("view")
     | {"POST": Row("edit", {}), "PATCH": Row("edit", {"paused": True})},
+    "forms/{form}/deliveries": get("view"),
     "deliveries": get("list"),
     "deliveries/failed": get("list"),
     "deliveries/failed/replay": {"POST": Row("edit", {"action": "{action}"})},

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db.models import Count, Exists, F, OuterRef, QuerySet
 from django.db.models.functions import Now
 
-from apps.sinks import notices
+from apps.sinks import notices, tally
 from apps.sinks.models import (
     UNFINISHED,
     Batch,
@@ -69,6 +69,7 @@ def delivered(lease: Lease, batch: Batch, state: Mapping[str, Any]) -> None:
         for binding, count in counts:
             counted = Binding.objects.filter(pk=binding)
             counted.update(delivered=F("delivered") + count, delivered_at=Now())
+        tally.delivered(dict(counts))
         close(batch, BatchState.DELIVERED)
         _update(destination, state=dict(state), failures=0, last_error="", delivered_at=Now())
 

@@ -1,5 +1,6 @@
 """Submissions that an action could not deliver: put aside with the reason, and tried again when somebody asks."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -7,6 +8,7 @@ from uuid import UUID
 import orjson
 from django.db import connection
 
+from apps.sinks import tally
 from apps.sinks.contract import Policy
 from apps.sinks.models import Batch, Binding, Destination, Parked
 from formhub.core import metrics
@@ -37,6 +39,7 @@ def park_items(batch: Batch, items: Sequence[Item], code: str, message: str) -> 
     with connection.cursor() as cursor:
         cursor.execute(_PARK, [code[:100], message, batch.attempts, *keys])
         cursor.execute(_UNLIST, keys)
+    tally.failed(Counter(binding for binding, _ in items))
     metrics.PARKED.labels(batch.destination.kind, metrics.parked_code(code)).inc(len(items))
 
 
@@ -57,6 +60,7 @@ def park_broken(binding: Binding, rows: Sequence[Stored]) -> None:
         for row in rows
     ]
     Parked.objects.bulk_create(parked, ignore_conflicts=True)
+    tally.failed({binding.pk: len(rows)})
     metrics.PARKED.labels(binding.kind, "condition").inc(len(rows))
 
 

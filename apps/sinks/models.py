@@ -181,6 +181,10 @@ class Batch(models.Model):
             models.Index(fields=["organization_id", "state", "-created_at"], name="sinks_batch_listed"),
             models.Index(fields=["organization_id", "-created_at"], name="sinks_batch_newest"),
             models.Index(fields=["-created_at"], name="sinks_batch_newest_of_all"),
+            # Ids grow with time: these give the deliveries of a destination newest first, and those in trouble alone.
+            models.Index(fields=["destination", "id"], name="sinks_batch_of_destination"),
+            models.Index(fields=["destination", "state", "id"], name="sinks_batch_in_state"),
+            models.Index(fields=["destination", "code", "id"], name="sinks_batch_code", condition=~models.Q(code="")),
         ]
 
     def __str__(self) -> str:
@@ -246,10 +250,25 @@ class Parked(models.Model):
             models.Index(fields=["-parked_at"], name="sinks_parked_newest_of_all"),
             models.Index(fields=["binding", "-parked_at"], name="sinks_parked_listed"),
             models.Index(fields=["binding", "position"], name="sinks_parked_again", condition=models.Q(again=True)),
+            models.Index(fields=["binding", "code", "-parked_at"], name="sinks_parked_code"),
+            models.Index(fields=["binding"], name="sinks_parked_failed", condition=models.Q(again=False)),
         ]
 
     def __str__(self) -> str:
         return f"{self.binding_id}/{self.submission_id}: {self.code}"
+
+
+class Tally(models.Model):
+    """How many submissions an action delivered and failed to deliver in an hour, counted as it happens."""
+
+    pk: Any = models.CompositePrimaryKey("binding_id", "hour")
+    binding = models.ForeignKey(Binding, models.CASCADE, db_index=False, db_constraint=False, related_name="+")
+    hour = models.DateTimeField()
+    delivered = models.BigIntegerField(default=0)
+    failed = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.binding_id} at {self.hour}"
 
 
 class Walk(models.Model):

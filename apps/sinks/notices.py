@@ -164,7 +164,9 @@ def _recipients(notice: Notice) -> list[str]:
 
 def _message(notice: Notice, to: list[str]) -> EmailMessage:
     binding = notice.binding
-    path = reverse("admin:sinks_binding_change", args=[binding.pk])
+    # Settings are mended on the action's page; what failed, and why, stands in the form's delivery console.
+    page = "admin:sinks_binding_change" if notice.kind == Kind.PAUSED else "action-deliveries"
+    path = reverse(page, args=[binding.pk])
     context = {
         "notice": notice,
         "action": " ".join(binding.name.split()),  # a line break would end the subject

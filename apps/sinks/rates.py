@@ -4,12 +4,12 @@ Each rate is one number per key, on the server of REDIS_URL: the time in millise
 the rate, will be full again.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from apps.sinks.contract import Rate, Sink
+from apps.sinks.contract import Account, Rate, Sink
 from apps.sinks.registry import registry
 
 PREFIX = "formhub:rate"
@@ -32,8 +32,7 @@ def bucket(rate: Rate) -> int:
 
 def usage(client: Any) -> list[Usage]:
     """Of every rate of every kind that is installed. Raises redis.RedisError."""
-    seconds, microseconds = client.time()
-    now = 1000 * seconds + microseconds / 1000
+    now = _now(client)
     return [
         Usage(kind, rate, max(_shares(client, rate, now), default=0.0))
         for kind in registry.kinds()
@@ -41,9 +40,33 @@ def usage(client: Any) -> list[Usage]:
     ]
 
 
+def used_by(client: Any, kind: type[Sink], accounts: Sequence[Account]) -> float | None:
+    """How much of its rates that account has used which has most left; None where the kind has none of either."""
+    rates = kind.policy.rates
+    if not rates or not accounts:
+        return None
+    now = _now(client)
+    names = [f"{PREFIX}:{rate.name}:{account.rate_keys[rate.name]}" for account in accounts for rate in rates]
+    shares = [
+        _share(rate, full_at, now) for full_at, rate in zip(client.mget(names), [*rates] * len(accounts), strict=True)
+    ]
+    return min(max(shares[first : first + len(rates)]) for first in range(0, len(shares), len(rates)))
+
+
 def _shares(client: Any, rate: Rate, now: float) -> Iterator[float]:
     keys = list(islice(client.scan_iter(f"{PREFIX}:{rate.name}:*", count=1_000), KEYS_MAX))
-    capacity = 1000 * bucket(rate) * rate.seconds / rate.calls
     for full_at in client.mget(keys) if keys else ():
-        if full_at is not None:
-            yield min(1.0, max(0.0, (float(full_at) - now) / capacity))
+        yield _share(rate, full_at, now)
+
+
+def _share(rate: Rate, full_at: Any, now: float) -> float:
+    if full_at is None:
+        return 0.0
+    capacity = 1000 * bucket(rate) * rate.seconds / rate.calls
+    return min(1.0, max(0.0, (float(full_at) - now) / capacity))
+
+
+def _now(client: Any) -> float:
+    """In milliseconds, of the server's clock."""
+    seconds, microseconds = client.time()
+    return float(1000 * seconds + microseconds / 1000)

@@ -169,3 +169,11 @@ registry = Registry(BUILTIN, GROUP)
 
 def check_kinds(**options: Any) -> list[CheckMessage]:
     return registry.errors()
+
+
+def label_of(kind: str) -> str:
+    """What people call it; its name where it is not installed."""
+    try:
+        return str(registry.get(kind).label)
+    except UnknownKindError:
+        return kind

@@ -75,6 +75,12 @@ def failed(rows: QuerySet[Parked], wanted: Wanted = ALL) -> QuerySet[Parked]:
     return found if wanted.code else found.exclude(~Q(binding__kind__in=_at_least_once()), code=UNKNOWN)
 
 
+def of_delivery(bindings: Any, delivery: UUID) -> QuerySet[Parked]:
+    """What these actions could not deliver by this delivery."""
+    # By action first, as an index has it: by delivery alone there is none.
+    return Parked.objects.filter(binding__in=bindings, batch_id=delivery).order_by("-parked_at", "-pk")
+
+
 def unsure(rows: QuerySet[Parked]) -> QuerySet[Parked]:
     """Those that `failed` leaves out."""
     return rows.filter(~Q(binding__kind__in=_at_least_once()), again=False, code=UNKNOWN)

@@ -39,7 +39,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "apps.archive.writer", "apps.archive.queries", "apps.archive.offsets", "apps.archive.erasing",
         "apps.sinks.contract", "apps.sinks.registry", "apps.sinks.models", "apps.sinks.actions",
         "apps.sinks.config", "apps.sinks.erasing", "apps.sinks.notices", "apps.sinks.queries", "apps.sinks.rates",
-        "apps.sinks.revisions", "apps.sinks.walks", "apps.sinks.replay", "apps.sinks.selection",
+        "apps.sinks.revisions", "apps.sinks.walks", "apps.sinks.replay", "apps.sinks.selection", "apps.sinks.tally",
     ),
     "apps.console": ("formhub.core", "apps"),
     "sheets_emulator": ("sheets_emulator",),

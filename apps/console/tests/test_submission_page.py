@@ -97,7 +97,7 @@ def test_it_says_where_the_submission_stands_and_what_to_do(
     assert "waiting: the action is paused" in text
     assert "The shelf is gone. Buy a shelf." in text
     assert "A cell is too long." in text
-    assert f"{reverse('admin:sinks_parked_changelist')}?q={row.id}" in text
+    assert f"{reverse('deliveries-failed', args=[form.public_id])}?submission={row.id}" in text
     assert "not for this action" in text
 
 

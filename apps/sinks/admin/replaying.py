@@ -12,7 +12,7 @@ from django.utils.translation import ngettext
 
 from apps.sinks import replay
 from apps.sinks.admin.lists import COUNTED, as_uuid
-from apps.sinks.models import Binding, Parked
+from apps.sinks.models import BatchItem, Binding, Parked
 from apps.sinks.replay import Asked, OnceOnlyError, Wanted
 
 
@@ -24,6 +24,7 @@ class Replaying(Protocol):
     refused: str
     paused: bool
     of_delivered: bool
+    rows: QuerySet[Any]
 
     @property
     def binding(self) -> Binding | None: ...
@@ -39,7 +40,7 @@ class OfFailed:
 
     def __init__(self, binding: Binding | None = None, rows: QuerySet[Parked] | None = None) -> None:
         self.binding = binding
-        self.rows = Parked.objects.filter(binding=binding) if rows is None else rows
+        self.rows: QuerySet[Any] = Parked.objects.filter(binding=binding) if rows is None else rows
         self.paused = binding is not None and binding.state == "paused"
 
     def count(self) -> int:
@@ -66,6 +67,7 @@ class OfDelivered:
         self.paused = binding.state == "paused"
         self.wanted = Wanted(delivery=as_uuid(given["delivery"]) if given.get("delivery") else None)
         self.refused = ""
+        self.rows: QuerySet[Any] = BatchItem.objects.none()
         try:
             self.rows = replay.delivered(binding, self.wanted)
         except OnceOnlyError as error:

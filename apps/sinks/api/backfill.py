@@ -16,6 +16,7 @@ from apps.sinks.api.actions import ActionPartView
 from apps.sinks.api.openapi import ACTIONS, PLACE, Decorator
 from apps.sinks.models import Binding, Walk
 from apps.sinks.positions import since
+from apps.sinks.summary import progress
 
 NONE = "none"
 EXAMPLE = {
@@ -24,6 +25,9 @@ EXAMPLE = {
     "until": 41_206,
     "examined": 20_000,
     "delivered": 19_402,
+    "percent": 50,
+    "per_second": 331.4,
+    "seconds_left": 61.2,
     "begun_at": "2026-11-03T09:14:17.020113Z",
     "finished_at": None,
 }
@@ -39,12 +43,28 @@ class BackFillSerializer(Strict):
     delivered = serializers.IntegerField(
         source="found", help_text="Of those, given to deliveries: owed, and delivered neither before nor failed."
     )
+    percent = serializers.SerializerMethodField()
+    per_second = serializers.SerializerMethodField()
+    seconds_left = serializers.SerializerMethodField()
     begun_at = serializers.DateTimeField(allow_null=True)
     finished_at = serializers.DateTimeField(allow_null=True)
 
     @extend_schema_field({"type": "string", "enum": [NONE, *Walk.State.values]})
     def get_state(self, walk: Walk) -> str:
         return walk.state
+
+    @extend_schema_field({"type": "integer", "description": "How much of the way is behind it."})
+    def get_percent(self, walk: Walk) -> int:
+        return progress(walk).percent if walk.pk else 0
+
+    @extend_schema_field({"type": "number", "description": "Submissions looked at per second, on the whole."})
+    def get_per_second(self, walk: Walk) -> float:
+        return round(progress(walk).speed, 1) if walk.pk else 0.0
+
+    @extend_schema_field({"type": ["number", "null"], "description": "At this speed; null: nobody can say."})
+    def get_seconds_left(self, walk: Walk) -> float | None:
+        left = progress(walk).left if walk.pk else None
+        return None if left is None else round(left, 1)
 
 
 class NewBackFillSerializer(Strict):

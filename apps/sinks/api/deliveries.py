@@ -45,6 +45,7 @@ def filters(who: Actor) -> dict[str, Filter]:
         "state": Filter(
             "state", one_of(*BatchState.values), "How they stand.", {"type": "string", "enum": list(BatchState.values)}
         ),
+        "code": Filter("code", description="The code of the trouble."),
         "submission": Filter(
             lambda id: carried_by([id], _bindings(who)),
             query.uuid,

@@ -263,7 +263,7 @@ read_delivery: Decorator = operation(
     tag=DELIVERIES,
     parameters=[OpenApiParameter("id", OpenApiTypes.UUID, OpenApiParameter.PATH, description="The delivery's id.")],
     answer=sinks.DeliveryDetailSerializer,
-    example=DELIVERY | {"items": [ITEM]},
+    example=DELIVERY | {"failed_attempts": [], "items": [ITEM]},
 )
 
 

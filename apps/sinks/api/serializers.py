@@ -223,7 +223,13 @@ class DeliveryItemSerializer(Strict):
     position = serializers.IntegerField()
 
 
+class AttemptSerializer(Strict):
+    at = serializers.DateTimeField()
+    code = serializers.CharField()
+
+
 class DeliveryDetailSerializer(DeliverySerializer):
+    failed_attempts = AttemptSerializer(many=True, source="tries", help_text="The last ten attempts that failed.")
     items = DeliveryItemSerializer(many=True, source="shown", help_text="The first 1,000 submissions it carries.")
 
 

@@ -14,6 +14,7 @@ from apps.sinks.api.actions import (
 from apps.sinks.api.backfill import BackFillView
 from apps.sinks.api.deliveries import DeliveriesView, DeliveryView, FailedView, ReplayFailedView, ReplayOneView
 from apps.sinks.api.kinds import SinksView
+from apps.sinks.api.summary import FormDeliveriesView
 
 app_name = "sinks"
 urlpatterns = [
@@ -28,6 +29,7 @@ urlpatterns = [
     path("forms/<str:form>/actions/<int:id>/backlog", BacklogView.as_view(), name="backlog"),
     path("forms/<str:form>/actions/<int:id>/replay", ReplayView.as_view(), name="replay"),
     path("forms/<str:form>/actions/<int:id>/backfill", BackFillView.as_view(), name="backfill"),
+    path("forms/<str:form>/deliveries", FormDeliveriesView.as_view(), name="form-deliveries"),
     path("deliveries", DeliveriesView.as_view(), name="deliveries"),
     path("deliveries/failed", FailedView.as_view(), name="failed"),
     path("deliveries/failed/replay", ReplayFailedView.as_view(), name="replay-failed"),
