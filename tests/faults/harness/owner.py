@@ -44,6 +44,11 @@ class Owner:
     def change(self, target: Target, **settings: Any) -> None:
         self._call("patch", self._path(target), {"settings": settings})
 
+    def add(self, target: Target, kind: str, **settings: Any) -> None:
+        """A further action of the form; all else here speaks of its first one."""
+        self._id(target)
+        self._call("post", f"forms/{target['form']}/actions", {"kind": kind, "name": kind, "settings": settings})
+
     def failed(self, target: Target) -> list[dict[str, Any]]:
         """The newest of the submissions that could not be delivered."""
         found = self._call("get", f"deliveries/failed?action={self._id(target)}")
@@ -57,7 +62,7 @@ class Owner:
         return f"forms/{target['form']}/actions/{self._id(target)}"
 
     def _id(self, target: Target) -> int:
-        """Of the form's only action."""
+        """Of the action that the form began with."""
         form = target["form"]
         if form not in self._actions:
             [found] = self._call("get", f"forms/{form}/actions")["results"]
