@@ -15,7 +15,7 @@ from workers import reconcile as reconciler
 
 RELAY_SECONDS = 20.0
 ANY = "celery"  # the queue that Celery itself calls so
-OWNERS = "notices"  # mails to owners: they leave the house, as deliveries do, so whoever may takes them
+OWNERS = "notices"  # by CELERY_TASK_ROUTES: mails to owners leave the house, so whoever may takes them
 
 
 def queue(kind: str) -> str:
@@ -54,7 +54,7 @@ def relay() -> None:
         relay.apply_async(expires=RELAY_SECONDS)
 
 
-@shared_task(name="workers.notify", queue=OWNERS)
+@shared_task(name="workers.notify")
 def notify() -> None:
     notices.turn()
 

@@ -47,7 +47,7 @@ class KindSettings(serializers.JSONField):
         return data
 
 
-class FieldSerializer(Strict):
+class SelectedFieldSerializer(Strict):
     """What an action does with one field of its form."""
 
     key = Text(max_length=NAME_MAX, help_text="The field's key.")
@@ -72,7 +72,7 @@ class FieldSerializer(Strict):
 class SelectionSerializer(Strict):
     """Which fields of the form are sent, in the form's order. A condition sees all of them nevertheless."""
 
-    fields = serializers.ListField(child=FieldSerializer(), required=False, max_length=FIELDS_MAX)  # type: ignore[assignment]
+    fields = serializers.ListField(child=SelectedFieldSerializer(), required=False, max_length=FIELDS_MAX)  # type: ignore[assignment]
     others = serializers.BooleanField(
         required=False,
         help_text="Whether fields that are not named are sent as they are, such as those the form gets later; if not "

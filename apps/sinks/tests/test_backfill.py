@@ -42,7 +42,7 @@ def test_everything_is_filled_or_what_was_accepted_from_a_time_on(form: Form, ac
     assert (action.since, action.settled_to) == (2, 9)
     assert answer.json() | {"begun_at": None} == {
         "state": "running", "position": 2, "until": 9, "examined": 0, "delivered": 0, "begun_at": None,
-        "finished_at": None,
+        "finished_at": None, "percent": 0, "per_second": 0.0, "seconds_left": None,
     }  # fmt: skip
 
     answer = send(program, "POST", address(form, action.pk, "backfill"), {})
