@@ -151,7 +151,7 @@ def test_a_kind_that_is_not_installed_has_no_queue_and_is_told_by_any_worker(
 
 
 def test_mails_to_owners_are_sent_by_who_may_leave_the_house(settings: LazySettings) -> None:
-    assert settings.CELERY_TASK_ROUTES == {tasks.notify.name: {"queue": tasks.OWNERS}}
+    assert {tasks.notify.name: {"queue": tasks.OWNERS}} == settings.CELERY_TASK_ROUTES
 
 
 def test_a_sweep_wakes_what_the_buffer_forgot(queued: list[tuple[Any, dict[str, Any]]], settings: LazySettings) -> None:
