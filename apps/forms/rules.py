@@ -22,6 +22,7 @@ EXAMPLES: Mapping[str, dict[str, Any]] = {
     "single_choice": {"choices": ["Red", "Green"]},
     "dropdown": {"choices": ["Red", "Green"]},
     "multiple_choice": {"choices": ["Red", "Green"]},
+    "multi_dropdown": {"choices": ["Red", "Green"]},
     "consent": {"text": "I agree that ..."},
 }
 STEP = 10  # between positions, so that a number in between moves a row

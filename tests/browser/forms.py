@@ -87,9 +87,26 @@ EVENT: dict[str, Any] = {
                 asked(
                     "dropdown", "size", said("T-shirt", "القميص"), settings={"choices": ["S", "M", "L"], "other": True}
                 ),
+                asked(
+                    "multi_dropdown",
+                    "days",
+                    said("Days", "الأيام"),
+                    settings={"choices": chosen(("sa", "Saturday", "السبت"), ("su", "Sunday", "الأحد"))},
+                ),
+                asked("divider", "line", said("", "")),
                 asked("yes_no", "first", said("Is it your first time?", "هل هذه أول مرة؟")),
                 asked("integer", "nights", said("Nights", "الليالي"), settings={"min": 1, "max": 9}),
                 asked("decimal", "budget", said("Budget", "الميزانية")),
+                asked("time", "at", said("Arrival at", "وقت الوصول"), settings={"min": "08:00", "max": "20:00"}),
+                asked("date_time", "leave", said("Departure", "المغادرة")),
+                asked(
+                    "linear_scale",
+                    "warm",
+                    said("How warm do you like it?", "كم تحب الدفء؟"),
+                    settings={"min_label": said("Cold", "بارد"), "max_label": said("Hot", "حار")},
+                ),
+                asked("star_rating", "last", said("How was last year?", "كيف كان العام الماضي؟")),
+                asked("nps", "nps", said("How likely are you to recommend us?", "ما مدى احتمال أن توصي بنا؟")),
                 asked("url", "site", said("Your site", "موقعك")),
                 asked("long_text", "else", said("Anything else?", "شيء آخر؟")),
                 asked(

@@ -16,12 +16,19 @@ TYPES = {
     "single_choice": "apps.forms.fields.single_choice.SingleChoice",
     "multiple_choice": "apps.forms.fields.multiple_choice.MultipleChoice",
     "dropdown": "apps.forms.fields.dropdown.Dropdown",
+    "multi_dropdown": "apps.forms.fields.multi_dropdown.MultiDropdown",
     "yes_no": "apps.forms.fields.yes_no.YesNo",
     "consent": "apps.forms.fields.consent.Consent",
     "date": "apps.forms.fields.date.Date",
+    "time": "apps.forms.fields.time.Time",
+    "date_time": "apps.forms.fields.date_time.DateTime",
+    "linear_scale": "apps.forms.fields.linear_scale.LinearScale",
+    "star_rating": "apps.forms.fields.star_rating.StarRating",
+    "nps": "apps.forms.fields.nps.Nps",
     "page": "apps.forms.fields.page.Page",
     "group": "apps.forms.fields.group.Group",
     "statement": "apps.forms.fields.statement.Statement",
+    "divider": "apps.forms.fields.divider.Divider",
 }
 
 __all__ = ["TYPES", "Element", "FieldType", "Refused", "Settings", "Text", "UnknownType", "get", "names", "text"]

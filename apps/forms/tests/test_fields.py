@@ -1,3 +1,4 @@
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -58,6 +59,7 @@ TAKEN = [
     pytest.param("multiple_choice", COLOURS, [], NOTHING, id="nothing ticked"),
     pytest.param("multiple_choice", OWN, ["mauve", "red"], ["red", "mauve"], id="own answer last"),
     pytest.param("multiple_choice", NONE, ["none"], ["none"], id="none of these alone"),
+    pytest.param("multi_dropdown", COLOURS, ["blue", "red"], ["red", "blue"], id="several of a dropdown"),
     pytest.param("yes_no", {}, "On", True, id="on"),
     pytest.param("yes_no", {}, "0", False, id="0 in a string"),
     pytest.param("yes_no", {}, 1, True, id="1"),
@@ -67,6 +69,17 @@ TAKEN = [
     pytest.param("consent", CONSENT, False, NOTHING, id="not agreeing is no answer"),
     pytest.param("date", {}, " 2024-02-29 ", "2024-02-29", id="leap day"),
     pytest.param("date", {"max": "today+99999"}, "2200-01-01", "2200-01-01", id="before a relative limit"),
+    pytest.param("time", {"min": "09:00", "max": "17:30"}, " 17:30 ", "17:30", id="latest time itself"),
+    pytest.param("time", {}, "00:00", "00:00", id="midnight"),
+    pytest.param("time", {}, "", NOTHING, id="no time"),
+    pytest.param("date_time", {}, "2024-02-29T23:59", "2024-02-29T23:59", id="day and time of a browser"),
+    pytest.param("date_time", {}, "2024-02-29 07:05", "2024-02-29T07:05", id="space between day and time"),
+    pytest.param("date_time", {"max": "2024-01-01"}, "2024-01-01T23:59", "2024-01-01T23:59", id="last day to its end"),
+    pytest.param("linear_scale", {"min": 0}, "0", 0, id="lowest of a scale"),
+    pytest.param("linear_scale", {}, "", NOTHING, id="no place on the scale"),
+    pytest.param("star_rating", {}, 5, 5, id="all stars"),
+    pytest.param("nps", {}, "10", 10, id="most likely"),
+    pytest.param("nps", {}, 0, 0, id="0 is an answer"),
 ]
 
 
@@ -139,6 +152,24 @@ REFUSED = [
     pytest.param("date", {}, "28.02.2023", "invalid_date", id="German spelling"),
     pytest.param("date", {"min": "2024-01-01"}, "2023-12-31", "min_value", id="too early"),
     pytest.param("date", {"max": "today"}, "2200-01-01", "max_value", id="in the future"),
+    pytest.param("time", {}, "24:00", "invalid_time", id="no such hour"),
+    pytest.param("time", {}, "9:00", "invalid_time", id="one digit for the hour"),
+    pytest.param("time", {}, "2 pm", "invalid_time", id="half a day"),
+    pytest.param("time", {}, "14:30:15", "invalid_time", id="seconds"),
+    pytest.param("time", {"min": "09:00"}, "08:59", "min_value", id="before the earliest time"),
+    pytest.param("time", {"max": "17:30"}, "17:31", "max_value", id="after the latest time"),
+    pytest.param("time", {}, 900, "invalid_type", id="number for a time"),
+    pytest.param("date_time", {}, "2024-02-29", "invalid_date_time", id="day without a time"),
+    pytest.param("date_time", {}, "2024-02-29T10:00Z", "invalid_date_time", id="time zone"),
+    pytest.param("date_time", {}, "2023-02-29T10:00", "invalid_date", id="time of no such day"),
+    pytest.param("date_time", {}, "2024-02-29T25:00", "invalid_time", id="no such hour of a day"),
+    pytest.param("date_time", {"min": "2024-01-02"}, "2024-01-01T23:59", "min_value", id="day too early"),
+    pytest.param("linear_scale", {}, "0", "min_value", id="below the scale"),
+    pytest.param("linear_scale", {"max": 7}, 8, "max_value", id="above the scale"),
+    pytest.param("linear_scale", {}, ["1", "2"], "invalid_integer", id="two places on a scale"),
+    pytest.param("star_rating", {}, "6", "max_value", id="more stars than there are"),
+    pytest.param("star_rating", {}, "2.5", "invalid_integer", id="half a star"),
+    pytest.param("nps", {}, 11, "max_value", id="more than likely"),
 ]
 
 
@@ -174,6 +205,13 @@ SETTINGS = [
     pytest.param("date", {"min": "tomorrow"}, "min", id="unknown day"),
     pytest.param("date", {"max": "2023-02-30"}, "max", id="limit that does not exist"),
     pytest.param("date", {"min": "2024-01-02", "max": "2024-01-01"}, "min", id="earliest after latest"),
+    pytest.param("time", {"min": "9:00"}, "min", id="earliest time misspelt"),
+    pytest.param("time", {"min": "12:00", "max": "11:00"}, "min", id="earliest time after latest"),
+    pytest.param("date_time", {"max": "2023-02-30"}, "max", id="limit of day and time that does not exist"),
+    pytest.param("linear_scale", {"min": 2}, "min", id="scale from 2"),
+    pytest.param("linear_scale", {"max": 11}, "max", id="endless scale"),
+    pytest.param("star_rating", {"max": 2}, "max", id="two stars"),
+    pytest.param("nps", {"max": 5}, "max", id="shorter net promoter score"),
 ]
 
 
@@ -216,6 +254,7 @@ def test_cells_show_the_words_of_choices_and_keep_numbers_numbers() -> None:
     document = a_document(*EVERY_TYPE)
     compiled = schema.compile(document, "IN")
     answers = {"single": "g", "multiple": ["red", "g"], "decimal": 8.04, "yes_no": True, "consent": AGREED}
+    answers |= {"scale": 4, "date_time": "2024-02-29T23:59", "time": "09:30"}
 
     row = dict(zip([column.key for column in compiled.layout.columns], compiled.layout.row(answers), strict=True))
 
@@ -225,3 +264,6 @@ def test_cells_show_the_words_of_choices_and_keep_numbers_numbers() -> None:
     assert row["yes_no"] is True
     assert row["consent"] == f"Agreed (text {AGREED})"
     assert row["email"] is None
+    assert row["scale"] == 4
+    assert row["date_time"] == datetime(2024, 2, 29, 23, 59)  # noqa: DTZ001 - of the clock where it is meant
+    assert row["time"] == "09:30"

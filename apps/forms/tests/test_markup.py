@@ -117,6 +117,32 @@ def test_what_is_required_is_said_in_words() -> None:
     assert "(required)" not in markup.render(Element("short_text", "name", "Name"), Filled("en"))
 
 
+@pytest.mark.parametrize("answer", ["red", ["_other", ""], ["mauve"]], ids=["listed", "other", "own words"])
+def test_a_list_that_opens_is_open_where_something_is_chosen(answer: Any) -> None:
+    element = schema.element(a_question("multi_dropdown", settings={"choices": ["red"], "other": True}))
+
+    assert "<details open" in markup.render(element, Filled("en", {"answer": answer})).replace(' class="dropdown"', "")
+    assert "<details open" not in markup.render(element, Filled("en")).replace(' class="dropdown"', "")
+    assert "<details open" in markup.render(element, wrong("answer")).replace(' class="dropdown"', "")
+
+
+@pytest.mark.parametrize("type", ["linear_scale", "nps", "star_rating"])
+def test_nothing_on_a_scale_is_preset(type: str) -> None:
+    page = Page(markup.render(Element(type, "k", "Scale"), Filled("en")))
+
+    assert not [attrs for _tag, attrs in page.tags if "checked" in attrs]
+
+
+def test_the_ends_of_a_scale_are_said_in_its_labels() -> None:
+    settings = {"min_label": "Cold", "max_label": {"en": "Hot", "de": "Heiß"}}
+    html = markup.render(Element("linear_scale", "warm", "How warm?", settings=settings), Filled("de"))
+
+    assert re.findall(r"<label[^>]*>(\d+) <span class=\"scale-end\">(\w+)</span></label>", html) == [
+        ("1", "Cold"),
+        ("5", "Heiß"),
+    ]
+
+
 def test_one_of_several_radio_buttons_is_required_as_a_group() -> None:
     element = Element("single_choice", "colour", "Colour", required=True, settings={"choices": ["red", "blue"]})
     page = Page(markup.render(element, Filled("en")))
