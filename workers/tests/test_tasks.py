@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from io import StringIO
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from django.conf import LazySettings
+from django.core.management import call_command
 from django.utils import timezone
 
 from apps.archive import offsets
@@ -102,6 +104,19 @@ def test_what_was_accepted_reaches_the_shelf(queued: list[tuple[Any, dict[str, A
 
     assert Shelf.rows("oak") == [envelope.id for envelope in envelopes]
     assert StreamOffset.objects.get(group="deliver").next_offset == 12
+
+
+def test_the_command_delivers_what_is_due_without_beat_and_workers() -> None:
+    form = uuid4()
+    an_action(form)
+    taken, envelopes = take(form, 0, 10)  # a full batch: nothing of it waits for more
+    routing.make_handler().handle(taken)
+    said = StringIO()
+
+    call_command("deliver_due", stdout=said)
+
+    assert Shelf.rows("oak") == [envelope.id for envelope in envelopes]
+    assert int(said.getvalue().split()[0]) >= 1
 
 
 def test_two_beats_queue_one_flush(queued: list[tuple[Any, dict[str, Any]]]) -> None:
