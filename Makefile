@@ -7,7 +7,7 @@ ARGS ?=
 SLOW_TO_COLLECT := tests/browser $(addprefix tests/test_,submit_outages.py api_fuzz.py api_rights.py api_docs.py admin_tenancy.py main_job.py roles.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo clean-demo test test-fast test-faults test-mutations lint format types browser load bench-ingest bench-archive bench-pipeline bench-isolation bench-sheets bench-failing soak screenshots
+.PHONY: help demo clean-demo test test-fast test-faults test-mutations lint format types browser load bench-ingest bench-archive bench-pipeline bench-isolation bench-sheets bench-failing bench-deliveries soak screenshots
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
@@ -65,6 +65,9 @@ bench-sheets: .venv/bench  ## rows a minute into Sheets under Google's quotas, w
 
 bench-failing: .venv/bench  ## 200 actions of all kinds, a third of their destinations failing: do the others notice?
 	$(BIN)/python -m bench.failing $(ARGS)
+
+bench-deliveries: .venv/bench  ## the delivery console's queries on a ledger of ten million
+	$(BIN)/python -m bench.deliveries $(ARGS)
 
 soak: .venv/bench  ## does a web process keep its size? 10 minutes of load with answers of every kind
 	$(BIN)/python -m bench.soak $(ARGS)

@@ -8,7 +8,8 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Exists, OuterRef, Q
+from django.db.models import Count, OuterRef, Q, Subquery
+from django.db.models.lookups import IsNull
 
 from apps.sinks import walks
 from apps.sinks.models import (
@@ -96,16 +97,19 @@ def carried_by(submissions: Any, bindings: Any) -> Q:
     """The deliveries that carried these submissions for these actions, those before a replay too."""
     # By action and submission, as the ledger's key has it: by submission alone there is no index.
     wanted = {"binding__in": bindings, "submission_id__in": submissions}
-    return Q(pk__in=BatchItem.objects.filter(**wanted).values("batch")) | Q(
-        pk__in=FormerItem.objects.filter(**wanted).values("batch")
-    )
+    present, former = (model.objects.filter(**wanted).values("batch") for model in (BatchItem, FormerItem))
+    # In one list: of two that are alternatives Postgres would look through all deliveries.
+    return Q(pk__in=present.union(former))
 
 
 def carries(bindings: Any) -> Q:
     """As a condition on deliveries: whether they carry, or carried, anything for one of these actions."""
-    items = BatchItem.objects.filter(batch=OuterRef("pk"), binding__in=bindings)
-    former = FormerItem.objects.filter(batch=OuterRef("pk"), binding__in=bindings)
-    return Q(Exists(items)) | Q(Exists(former))
+    # Asked of each delivery in turn: as EXISTS, Postgres would first read everything that the actions ever delivered.
+    found = [
+        Subquery(rows.filter(batch=OuterRef("pk"), binding__in=bindings).values("position")[:1])
+        for rows in (BatchItem.objects.all(), FormerItem.objects.all())
+    ]
+    return Q(IsNull(found[0], False)) | Q(IsNull(found[1], False))
 
 
 def contents(batch: Batch, most: int, bindings: Any = None) -> list[BatchItem | FormerItem]:
