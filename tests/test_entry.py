@@ -13,6 +13,16 @@ from workers.loops import HANDLERS
 ROOT = Path(__file__).resolve().parent.parent
 
 
+PRODUCTION = {
+    "DJANGO_SETTINGS_MODULE": "formhub.settings.production",
+    "SECRET_KEY": "".join(chr(33 + number) for number in range(60)),
+    "ENCRYPTION_KEYS": "dGVzdC1vbmx5LXRlc3Qtb25seS10ZXN0LW9ubHktdGU=",
+    "DATABASE_URL": "postgres://nobody@127.0.0.1:9/nothing",
+    "REDIS_URL": "redis://127.0.0.1:9/0",
+    "ALLOWED_HOSTS": "forms.example.org",
+}
+
+
 def option(words: list[str], name: str) -> str:
     return words[words.index(name) + 1]
 
@@ -59,3 +69,11 @@ def test_what_is_no_role_is_told_with_the_roles(words: list[str]) -> None:
 def test_the_roles_are_all_there_are() -> None:
     with pytest.raises(UnknownRoleError, match=", ".join(ROLES)):
         command("cook")
+
+
+def test_django_has_nothing_to_say_against_the_settings_of_production() -> None:
+    check = [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"]
+    done = subprocess.run(check, cwd=ROOT, env=PRODUCTION, capture_output=True, text=True, timeout=60)
+
+    assert done.returncode == 0, done.stderr
+    assert "no issues" in done.stdout

@@ -205,6 +205,7 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000
 # Not "no-referrer": browsers would send `Origin: null` with every form, which the CSRF check rightly refuses.
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "SAMEORIGIN"
+SILENCED_SYSTEM_CHECKS = ["security.W019"]  # it asks for DENY, but forms are shown in frames of our own pages
 
 # Redis: one server for the buffer (durable, never evicts), one for the cache, the throttle and Celery. Each is named by
 # redis:// or, where sentinels say which of several is the master, by redis+sentinel:// (see formhub.core.redis).
