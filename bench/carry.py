@@ -61,12 +61,11 @@ def read_from_here(beyond: int = 0) -> None:
 
     from apps.archive import offsets
     from formhub.core.stream.kafka import describe_topic
-    from workers.loops import HANDLERS
 
     name = settings.SUBMISSIONS_TOPIC
     topic = describe_topic(settings.KAFKA_BOOTSTRAP_SERVERS, name, 10)
     ends = {number: end + beyond for number, (_, end) in topic.bounds.items()}
-    for group in HANDLERS:
+    for group in ("archive", "deliver"):
         offsets.place(group, name, topic.id, offsets.epoch(name, topic.id), ends)
 
 

@@ -27,6 +27,7 @@ from apps.sinks import actions
 from apps.sinks.config import Settings
 from apps.sinks.models import Batch, BatchItem, BatchState, Binding, Parked, Suppression
 from apps.sinks.tests.kinds import Shelf
+from apps.streams.models import Processing
 from formhub.core.ids import uuid7
 
 LONG_NUMBERS = 7_310_000_000
@@ -231,6 +232,20 @@ def _new_key(house: House) -> Mapping[str, Any]:
     }
 
 
+_ANALYSIS = {"languages": ["english"], "allow": [], "deny": [], "fields_only": [], "sentiment": False}
+
+
+def _processing(house: House) -> Processing:
+    # A form has each analysis once, and another is added to the house's first.
+    form = Form.objects.create(organization=house.organization, slug="analysed", title=f"{house.mark} analysed")
+    config = _ANALYSIS | {"deny": [f"{house.mark}word"]}
+    return Processing.objects.create(form=form, processor="content_analysis", config=config)
+
+
+def _new_processing(house: House) -> Mapping[str, Any]:
+    return {"form": house.form.pk, "on": "on", "settings-languages": "english", "settings-deny": "new"}
+
+
 def _new_action(house: House) -> Mapping[str, Any]:
     plain = {"form": house.form.pk, "name": "A new action", "condition": "null", "flush_seconds": ""}
     return {**plain, "settings-shelf": "elm", "settings-shade": "", "settings-token": "x"}
@@ -330,6 +345,15 @@ CASES: Mapping[str, Case] = {
         edits=({"address": "other@example.net"}, {"reason": "unsubscribed"}),
         new=lambda house: {"organization": house.organization.pk, "address": "new@example.net"},
     ),
+    "streams.Processing": Case(
+        _processing,
+        add=EDITORS,
+        change=EDITORS,
+        delete=EDITORS,
+        edits=({"on": ""}, {"settings-deny": "other"}),
+        new=_new_processing,
+        query="?processor=content_analysis",
+    ),
     "sinks.Parked": Case(_parked, edits=({"again": "on"}, {"message": ""}), actions={"try_again": EDITORS}),
 }
 
@@ -352,11 +376,12 @@ def _numbered_tables() -> Iterator[str]:
             yield meta.db_table
 
 
+ROOMS = ("orgs", "forms", "archive", "sinks", "streams")
+
+
 def everything() -> dict[str, list[str]]:
     """All rows of all rooms as text, by the label of their model, and what actions did outside."""
-    models = [
-        model for room in ("orgs", "forms", "archive", "sinks") for model in apps.get_app_config(room).get_models()
-    ]
+    models = [model for room in ROOMS for model in apps.get_app_config(room).get_models()]
     found: dict[str, list[str]] = {model._meta.label: [] for model in models}
     rows = [
         f"SELECT '{model._meta.label}', to_jsonb(row)::text FROM {model._meta.db_table} row"  # noqa: S608 - our own names

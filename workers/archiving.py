@@ -1,11 +1,12 @@
 """The handler of the group `archive`: every submission into Postgres, every unreadable record kept aside."""
 
 from collections import deque
+from collections.abc import Sequence
 
 from django.db import transaction
 
-from apps.archive import writer
-from apps.archive.writer import Row, Unread
+from apps.archive import offsets, writer
+from apps.archive.writer import Row, Unread, Written
 from formhub.core.metrics import ARCHIVE_SECONDS, ARCHIVED, UNREAD
 from formhub.core.stream.base import Record
 from workers.consumer import Decoded, Lost, Taken
@@ -39,7 +40,7 @@ class ArchiveHandler:
 
     def handle(self, taken: Taken) -> None:
         with ARCHIVE_SECONDS.time(), transaction.atomic():
-            written = writer.write([_row(index, decoded) for index, decoded in enumerate(taken.decoded)])
+            written = self._write([_row(index, decoded) for index, decoded in enumerate(taken.decoded)])
             unread = [
                 _unread(taken, decoded.record, "refused", f"PostgreSQL refused it ({reason})")
                 for decoded, reason in ((taken.decoded[source], reason) for source, reason in written.refused)
@@ -47,10 +48,19 @@ class ArchiveHandler:
             unread += [_unread(taken, found.record, found.code, found.message) for found in taken.unreadable]
             self._judge(len(taken.decoded) + len(taken.unreadable), len(unread))
             writer.keep_unread(unread)
-            writer.advance(taken.topic_id, taken.moves)
-        ARCHIVED.inc(written.inserted)
+            self._advance(taken)
+        self._count(written.inserted)
         for record in unread:
             UNREAD.labels(self.group, record.code).inc()
+
+    def _write(self, rows: Sequence[Row]) -> Written:
+        return writer.write(rows)
+
+    def _advance(self, taken: Taken) -> None:
+        writer.advance(taken.topic_id, taken.moves)
+
+    def _count(self, inserted: int) -> None:
+        ARCHIVED.inc(inserted)
 
     def _judge(self, total: int, unread: int) -> None:
         seen = [*self._readable, *([True] * (total - unread)), *([False] * unread)][-WINDOW:]
@@ -58,6 +68,24 @@ class ArchiveHandler:
         if bad >= LEAST and bad > SHARE_MAX * len(seen):
             raise TooManyUnreadableError(f"{bad} of the last {len(seen)} records cannot be read")
         self._readable = deque(seen, maxlen=WINDOW)
+
+
+class ResultsHandler(ArchiveHandler):
+    """The same for what a processor notes: one result per submission, however often it was made."""
+
+    def __init__(self, stream: str) -> None:
+        super().__init__()
+        self.group = f"{writer.GROUP}.{stream}"
+        self._stream = stream
+
+    def _write(self, rows: Sequence[Row]) -> Written:
+        return writer.write_results(self._stream, rows)
+
+    def _advance(self, taken: Taken) -> None:
+        offsets.advance(self.group, taken.topic_id, taken.moves)
+
+    def _count(self, inserted: int) -> None:
+        """Only submissions are counted there."""
 
 
 def _row(index: int, decoded: Decoded) -> Row:

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 # Without a sign for so long a part is dead. A loop may be busy with one batch, or wait for the database.
-SECONDS = {"archive": 300.0, "deliver": 300.0}
+SECONDS = {"archive": 300.0, "deliver": 300.0, "process": 300.0}
 SECONDS_OTHERWISE = 60.0
 
 
@@ -39,4 +39,4 @@ def age(path: Path) -> float:
 
 def longest(name: str) -> float:
     """Seconds for which a part may be silent."""
-    return SECONDS.get(name, SECONDS_OTHERWISE)
+    return SECONDS.get(name.partition(".")[0], SECONDS_OTHERWISE)

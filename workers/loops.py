@@ -1,16 +1,24 @@
-"""The loops that read the log, by name, and threads that run them."""
+"""The loops that read the log, by name, and threads that run them.
+
+`archive` and `deliver` read submissions. Each processor has two of its own: `process.<name>` makes its results, and
+`archive.<name>` keeps them; `processors` stands for all of these.
+"""
 
 import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 from django.conf import settings
 from django.db import connections
 
+from apps.streams import registry, topics
 from formhub.core.stream.base import Source
 from formhub.core.stream.kafka import KafkaSource
-from workers.archiving import ArchiveHandler
+from workers import processing
+from workers.archiving import ArchiveHandler, ResultsHandler
 from workers.consumer import Consumer, ConsumerFailedError, Handler
 from workers.heartbeat import Heartbeat
 from workers.routing import make_handler
@@ -18,30 +26,67 @@ from workers.routing import make_handler
 logger = logging.getLogger(__name__)
 STOP_SECONDS = 20.0
 
-HANDLERS: Mapping[str, Callable[[], Handler]] = {"archive": ArchiveHandler, "deliver": make_handler}
+PROCESSORS = "processors"
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """What a loop reads, how much at once, and who takes it."""
+
+    topic: str
+    handler: Callable[[], Handler]
+    batch: int
+
+
+def known() -> Mapping[str, Loop]:
+    """Every loop by the name of its group."""
+    topic, batch = settings.SUBMISSIONS_TOPIC, settings.CONSUMER_BATCH_MAX_ITEMS
+    return {
+        "archive": Loop(topic, ArchiveHandler, batch),
+        "deliver": Loop(topic, make_handler, batch),
+        **_of_processors(),
+    }
+
+
+def named(names: Sequence[str]) -> list[str]:
+    """Each loop that is meant, once. Raises UnknownLoopError."""
+    found = [each for name in names for each in (_of_processors() if name == PROCESSORS else [name])]
+    check(found)
+    return list(dict.fromkeys(found))
+
+
+def _of_processors() -> dict[str, Loop]:
+    found: dict[str, Loop] = {}
+    for kind in registry.usable():
+        make_it, keep = partial(processing.make_handler, kind), partial(ResultsHandler, kind.name)
+        found[processing.group(kind)] = Loop(topics.source(kind), make_it, processing.BATCH)
+        found[f"archive.{kind.name}"] = Loop(topics.of(kind).name, keep, settings.CONSUMER_BATCH_MAX_ITEMS)
+    return found
 
 
 class UnknownLoopError(ValueError):
-    """A name that is not in HANDLERS."""
+    """A name that no loop has."""
 
 
 def check(names: Sequence[str]) -> None:
     """Raises UnknownLoopError, which names what there is."""
     for name in names:
-        if name not in HANDLERS:
-            raise UnknownLoopError(f"There is no loop {name!r}; choose from {', '.join(HANDLERS)}.")
+        if name not in known():
+            raise UnknownLoopError(f"There is no loop {name!r}; choose from {', '.join([*known(), PROCESSORS])}.")
 
 
 def make(name: str) -> Consumer:
+    loop = known()[name]
+
     def open_source(listener: Consumer) -> Source:
-        return KafkaSource(settings.KAFKA_BOOTSTRAP_SERVERS, settings.SUBMISSIONS_TOPIC, name, listener)
+        return KafkaSource(settings.KAFKA_BOOTSTRAP_SERVERS, loop.topic, name, listener)
 
     return Consumer(
         open_source,
-        HANDLERS[name](),
-        settings.SUBMISSIONS_TOPIC,
+        loop.handler(),
+        loop.topic,
         heartbeat=Heartbeat(settings.HEARTBEAT_DIR, name),
-        batch=settings.CONSUMER_BATCH_MAX_ITEMS,
+        batch=loop.batch,
     )
 
 
@@ -49,8 +94,7 @@ class Loops:
     """Runs each loop in a thread of its own. When one fails for good, `failed` is called and all of them end."""
 
     def __init__(self, names: Sequence[str], failed: Callable[[], None]) -> None:
-        check(names)
-        self._names = names
+        self._names = named(names)
         self._failed = failed
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []

@@ -105,6 +105,10 @@ class ObserveStep(bootsteps.StartStopStep):
             # What children count, the process that is scraped does not know.
             raise ImproperlyConfigured("METRICS_PORT needs a worker with --pool threads or --pool solo.")
         name = str(worker.hostname).partition("@")[0]
+        if self.loops:
+            from workers.loops import named  # the loops reach models, and Django is set up only now
+
+            self.loops = named(self.loops)
         roles = self._roles(worker)
         if WORKER in roles:
             for path in self.asked:

@@ -31,9 +31,9 @@ class ConsumeStep(bootsteps.StartStopStep):
     def include_if(self, worker: Any) -> bool:
         if not self.enabled:
             return False
-        from workers.loops import check  # the loops reach models, and Django is set up only now
+        from workers.loops import named  # the loops reach models, and Django is set up only now
 
-        check(self.names)
+        self.names = named(self.names)
         if worker.pool_cls.__module__ not in POOLS:
             # A client with threads, made before a fork, never sends again in the child.
             raise ImproperlyConfigured("A worker with --consume needs --pool threads or --pool solo.")
@@ -57,7 +57,9 @@ class ConsumeStep(bootsteps.StartStopStep):
 def install(app: Celery) -> None:
     app.user_options["worker"].add(
         click.Option(
-            ["--consume"], default=None, help="Loops to run in this worker: archive, deliver (comma-separated)."
+            ["--consume"],
+            default=None,
+            help="Loops to run in this worker: archive, deliver, processors (by comma).",
         )
     )
     app.steps["worker"].add(ConsumeStep)

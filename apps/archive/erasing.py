@@ -13,7 +13,7 @@ from django.db import connection
 from django.db.models import F, Model
 from django.db.models.functions import Greatest, Now
 
-from apps.archive.models import FormCounter, FormTombstone, Submission, Tombstone
+from apps.archive.models import FormCounter, FormTombstone, Result, Submission, Tombstone
 
 Buried = Tombstone  # as other rooms are handed it
 # Longer than any transaction lasts that began before the tombstone was there and could still bring its row in.
@@ -31,13 +31,24 @@ DELETE FROM archive_submission WHERE form_id = %s AND id IN (
     SELECT id FROM archive_submission WHERE form_id = %s ORDER BY position LIMIT %s
 )
 """
+_REMOVE_SOME_RESULTS = """
+DELETE FROM archive_result WHERE form_id = %s AND (submission_id, stream) IN (
+    SELECT submission_id, stream FROM archive_result WHERE form_id = %s LIMIT %s
+)
+"""
 _REOPEN = """
-UPDATE archive_tombstone t SET finished_at = NULL FROM archive_submission s
-WHERE s.form_id = t.form_id AND s.id = t.submission_id AND t.finished_at IS NOT NULL
+UPDATE archive_tombstone t SET finished_at = NULL
+WHERE t.finished_at IS NOT NULL AND (
+    EXISTS (SELECT 1 FROM archive_submission s WHERE s.form_id = t.form_id AND s.id = t.submission_id)
+    OR EXISTS (SELECT 1 FROM archive_result r WHERE r.form_id = t.form_id AND r.submission_id = t.submission_id)
+)
 """
 _REOPEN_FORMS = """
 UPDATE archive_formtombstone t SET finished_at = NULL
-WHERE t.finished_at IS NOT NULL AND EXISTS (SELECT 1 FROM archive_submission s WHERE s.form_id = t.form_id)
+WHERE t.finished_at IS NOT NULL AND (
+    EXISTS (SELECT 1 FROM archive_submission s WHERE s.form_id = t.form_id)
+    OR EXISTS (SELECT 1 FROM archive_result r WHERE r.form_id = t.form_id)
+)
 """
 
 
@@ -67,6 +78,7 @@ def remove(form_id: UUID, ids: Sequence[UUID]) -> int:
     gone, _ = Submission.objects.filter(form_id=form_id, id__in=list(ids)).delete()
     if gone:
         FormCounter.objects.filter(form_id=form_id).update(count=Greatest(F("count") - gone, 0))
+    Result.objects.filter(form_id=form_id, submission_id__in=list(ids)).delete()
     with connection.cursor() as cursor:
         cursor.execute(_REMOVE_UNREAD, [str(form_id).encode(), [str(id) for id in ids]])
     return gone
@@ -77,10 +89,12 @@ def remove_some(form_id: UUID, limit: int) -> int:
     with connection.cursor() as cursor:
         cursor.execute(_REMOVE_SOME, [form_id, form_id, limit])
         gone: int = cursor.rowcount
+        cursor.execute(_REMOVE_SOME_RESULTS, [form_id, form_id, limit])
+        noted: int = cursor.rowcount
         cursor.execute("DELETE FROM archive_unreadrecord WHERE key = %s", [str(form_id).encode()])
     FormCounter.objects.filter(form_id=form_id).delete()
     FormTombstone.objects.filter(form_id=form_id).update(erased=F("erased") + gone)
-    return gone
+    return max(gone, noted)
 
 
 def buried(pairs: Collection[tuple[UUID, UUID]]) -> set[tuple[UUID, UUID]]:

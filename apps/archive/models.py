@@ -1,6 +1,9 @@
 """The permanent record of what was accepted, and how far each reader of the log has come."""
 
+from typing import Any
+
 from django.db import models
+from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 
@@ -74,6 +77,28 @@ class FormTombstone(models.Model):
 
     def __str__(self) -> str:
         return str(self.form_id)
+
+
+class Result(models.Model):
+    """What a processor noted of a submission. The key is the promise: one result of each stream.
+
+    `position`: its place in the stream, not the submission's own.
+    """
+
+    pk: Any = models.CompositePrimaryKey("form_id", "submission_id", "stream")
+    organization_id = models.UUIDField()
+    form_id = models.UUIDField()
+    submission_id = models.UUIDField()
+    stream = models.CharField(max_length=50)
+    position = models.BigIntegerField()
+    body = models.JSONField()
+    archived_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes = [models.Index(fields=["form_id", "stream", "position"], name="archive_result_order")]
+
+    def __str__(self) -> str:
+        return f"{self.stream} of {self.submission_id}"
 
 
 class UnreadRecord(models.Model):

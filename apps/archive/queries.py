@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
-from apps.archive.models import FormCounter, StreamOffset, Submission, Tombstone
+from apps.archive.models import FormCounter, Result, StreamOffset, Submission, Tombstone
 from formhub.core.position import position
 from formhub.core.stream.base import partition_of
 
@@ -40,6 +40,11 @@ class Stored:
 def get(form_id: UUID, submission_id: UUID) -> Stored | None:
     rows = _kept(form_id).filter(id=submission_id)
     return next(_stored(rows), None)
+
+
+def results(form_id: UUID, submission_id: UUID) -> list[Result]:
+    """What processors noted of a submission, by stream."""
+    return list(Result.objects.filter(form_id=form_id, submission_id=submission_id).order_by("stream"))
 
 
 def by_ids(form_id: UUID, ids: Sequence[UUID]) -> list[Stored]:

@@ -1,15 +1,18 @@
 """A submission's answers as people read them: the question's words, and what stands in the form's table."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.utils import formats, timezone
+from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
+from apps.archive import queries
 from apps.forms import published
 from formhub.core.layout import Cell, Column
 
@@ -35,6 +38,19 @@ def answers(form_id: UUID, given: Mapping[str, Any]) -> list[Answer]:
     found = [Answer(column.key, column.label, text(column.cell(given.get(column.key)))) for column in shown]
     named = {column.key for column in shown}
     return found + [Answer(key, key, _plain(value)) for key, value in given.items() if key not in named]
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """What a processor noted of a submission, in words: pairs of a name and a text."""
+
+    label: str
+    pairs: Sequence[tuple[str, str]]
+
+
+def results(form_id: UUID, submission_id: UUID) -> list[Noted]:
+    describe = import_string(settings.ARCHIVE_DESCRIBE)
+    return [Noted(*describe(result.stream, result.body)) for result in queries.results(form_id, submission_id)]
 
 
 def columns(form_id: UUID) -> list[Column]:

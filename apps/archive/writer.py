@@ -3,9 +3,10 @@
 COPY into a session's own temporary table, then one INSERT that leaves out what is there already and what was erased.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -45,6 +46,16 @@ WITH fresh AS (
     SET count = c.count + EXCLUDED.count, last_at = greatest(c.last_at, EXCLUDED.last_at)
 )
 SELECT count(*) FROM fresh
+"""
+_INSERT_RESULTS = """
+INSERT INTO archive_result (organization_id, form_id, submission_id, stream, position, body)
+SELECT i.organization, i.form, i.id, %s, i.position, i.body::jsonb
+FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::bigint[], %s::text[]) AS i(organization, form, id, position, body)
+WHERE NOT EXISTS (
+    SELECT 1 FROM archive_tombstone t WHERE t.form_id = i.form AND t.submission_id = i.id
+) AND NOT EXISTS (SELECT 1 FROM archive_formtombstone t WHERE t.form_id = i.form)
+ORDER BY i.position
+ON CONFLICT (form_id, submission_id, stream) DO NOTHING
 """
 
 
@@ -92,16 +103,25 @@ def write(rows: Sequence[Row]) -> Written:
 
     A batch refused for its data is halved until the refused rows stand alone.
     """
+    return _halved(rows, _insert)
+
+
+def write_results(stream: str, rows: Sequence[Row]) -> Written:
+    """The same for what a processor noted: each row's answers are its result."""
+    return _halved(rows, partial(_insert_results, stream))
+
+
+def _halved(rows: Sequence[Row], insert: Callable[[Sequence[Row]], int]) -> Written:
     if not rows:
         return Written(0)
     try:
         with transaction.atomic():
-            return Written(_insert(rows))
+            return Written(insert(rows))
     except (DataError, IntegrityError) as error:
         if len(rows) == 1:
             return Written(0, ((rows[0].source, type(error).__name__),))
     half = len(rows) // 2
-    first, second = write(rows[:half]), write(rows[half:])
+    first, second = _halved(rows[:half], insert), _halved(rows[half:], insert)
     return Written(first.inserted + second.inserted, first.refused + second.refused)
 
 
@@ -153,6 +173,20 @@ def _insert(rows: Sequence[Row]) -> int:
                 copy.write(block)
         cursor.execute(_INSERT)
         inserted: int = cursor.fetchone()[0]
+    return inserted
+
+
+def _insert_results(stream: str, rows: Sequence[Row]) -> int:
+    columns = (
+        [row.organization for row in rows],
+        [row.form for row in rows],
+        [row.id for row in rows],
+        [row.position for row in rows],
+        [orjson.dumps(row.answers).decode() for row in rows],
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(_INSERT_RESULTS, [stream, *columns])
+        inserted: int = cursor.rowcount
     return inserted
 
 

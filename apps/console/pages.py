@@ -31,6 +31,7 @@ def submission(request: HttpRequest, form: str, id: UUID) -> HttpResponse:
         "submission": stored,
         "states": standing(stored),
         "answers": readable.answers(found.id, stored.answers),
+        "results": readable.results(found.id, stored.id),
         "may_erase": _may_erase(request, found),
     }
     return _shown(request, "console/submission.html", context)

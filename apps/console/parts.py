@@ -54,11 +54,18 @@ def parts() -> list[Part]:
 
 
 def _part(name: str, found: list[Seen]) -> Part:
-    label = _(NEEDED[name][0]) if name in NEEDED else _("Celery worker “%(name)s”") % {"name": name}
     return Part(
         name=name,
-        label=label,
+        label=_label(name),
         processes=sum(one.seconds <= SILENT_SECONDS for one in found),
         seconds=min((one.seconds for one in found), default=None),
         needed=name in NEEDED,
     )
+
+
+def _label(name: str) -> str:
+    if name in NEEDED:
+        return _(NEEDED[name][0])
+    # The loops of processors are named by their groups.
+    words = _("Reader “%(name)s”") if "." in name else _("Celery worker “%(name)s”")
+    return words % {"name": name}

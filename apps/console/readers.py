@@ -1,5 +1,6 @@
 """How far the readers of the log are behind what it holds."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,11 +9,16 @@ from django.utils import timezone
 
 from apps.archive.models import StreamOffset
 from apps.console.words import duration
+from apps.streams import topics
+from apps.streams.contract import Processor
+from apps.streams.models import Processing
+from apps.streams.registry import usable
 from formhub.core.stream import cluster
 from formhub.core.stream.base import StreamError
-from formhub.core.stream.kafka import TopicState
+from formhub.core.stream.kafka import TopicState, describe_topic
 
 GROUPS = ("archive", "deliver")
+TOPIC_SECONDS = 2.0
 BEHIND_SECONDS = 60.0
 LOST_SECONDS = 600.0
 ASK_SECONDS = 2.0
@@ -43,10 +49,24 @@ class Lag:
 
 def lags(topic: TopicState) -> list[Lag]:
     """Raises django.db.Error."""
-    return [_lag(group, topic) for group in GROUPS]
+    found = [_lag(group, settings.SUBMISSIONS_TOPIC, topic) for group in GROUPS]
+    used = set(Processing.objects.filter(on=True).values_list("processor", flat=True).distinct())
+    return found + [lag for kind in usable() if kind.name in used for lag in _of_processor(kind)]
 
 
-def _lag(group: str, topic: TopicState) -> Lag:
+def _of_processor(kind: type[Processor]) -> Iterator[Lag]:
+    """Who makes its results and who keeps them. What is not there to be read has never been read."""
+    pairs = ((f"process.{kind.name}", topics.source(kind)), (f"archive.{kind.name}", topics.of(kind).name))
+    for group, name in pairs:
+        try:
+            state = describe_topic(settings.KAFKA_BOOTSTRAP_SERVERS, name, TOPIC_SECONDS)
+        except StreamError:
+            yield Lag(group, 0, read=False, seconds=None)
+        else:
+            yield _lag(group, name, state)
+
+
+def _lag(group: str, name: str, topic: TopicState) -> Lag:
     rows = StreamOffset.objects.filter(group=group, topic_id=topic.id)
     stored = dict(rows.values_list("partition", "next_offset"))
     places = {
@@ -55,14 +75,14 @@ def _lag(group: str, topic: TopicState) -> Lag:
         if (place := max(start, stored.get(number, 0))) < end
     }
     records = sum(topic.bounds[number][1] - place for number, place in places.items())
-    return Lag(group, records, bool(stored), _seconds(places, timezone.now()))
+    return Lag(group, records, bool(stored), _seconds(name, places, timezone.now()))
 
 
-def _seconds(places: dict[int, int], now: datetime) -> float | None:
+def _seconds(topic: str, places: dict[int, int], now: datetime) -> float | None:
     if not places:
         return 0.0
     try:
-        found = cluster.written_at(settings.KAFKA_BOOTSTRAP_SERVERS, settings.SUBMISSIONS_TOPIC, places, ASK_SECONDS)
+        found = cluster.written_at(settings.KAFKA_BOOTSTRAP_SERVERS, topic, places, ASK_SECONDS)
     except StreamError:
         return None
     return max(0.0, (now - min(found.values())).total_seconds()) if found else None

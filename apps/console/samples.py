@@ -16,6 +16,7 @@ from apps.sinks import actions, config, positions
 from apps.sinks.contract import Sink
 from apps.sinks.models import Binding
 from apps.sinks.registry import registry
+from apps.streams.models import Processing
 
 DOCUMENT = Path(definition.__file__).parent / "samples" / "student_data.json"
 WORKSHEET = "Submissions"
@@ -73,6 +74,13 @@ def sheet_action(form: Form, spreadsheet: str, flush_seconds: float | None = Non
     if found.config["spreadsheet"] != settings.config["spreadsheet"]:
         actions.configure(found, sink, settings)
         actions.resume(found)
+    return found
+
+
+def analysis(form: Form) -> Processing:
+    """Slang in the form's answers is flagged; one that is there is left as people may have changed it."""
+    settings = {"languages": ["english"], "allow": [], "deny": [], "fields_only": [], "sentiment": False}
+    found, _ = Processing.objects.get_or_create(form=form, processor="content_analysis", defaults={"config": settings})
     return found
 
 

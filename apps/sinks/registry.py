@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast
 
 from django.core.checks import CheckMessage, Error
 from django.utils.module_loading import import_string
@@ -29,6 +29,17 @@ BUILTIN: Mapping[str, str] = {
 }
 GROUP = "formhub.sinks"
 ABSENT = "Install the package that brings it on every server and restart FormHub; what has gathered is then delivered."
+
+
+class Plugin(Protocol):
+    """What every class has that a package may announce."""
+
+    api_version: ClassVar[int]
+    name: ClassVar[str]
+    label: ClassVar[str]
+
+
+K = TypeVar("K", bound=Plugin)
 
 
 class UnknownKindError(LookupError):
@@ -66,13 +77,19 @@ class Listed:
     remedy: str = ""
 
 
-class Registry:
-    """Kinds by name, each imported when it is first asked for."""
+class Plugins(Generic[K]):
+    """Classes of one base by name, each imported when it is first asked for. `noun`: what people call one."""
 
-    def __init__(self, builtin: Mapping[str, str], group: str) -> None:
+    def __init__(
+        self, builtin: Mapping[str, str], group: str, base: type[Any], *, noun: str, api_version: int, error: str
+    ) -> None:
         self._builtin = builtin
         self._group = group
-        self._known: dict[str, type[Sink] | _Refused] = {}
+        self._base = base
+        self._noun = noun
+        self._api_version = api_version
+        self._error = error
+        self._known: dict[str, type[K] | _Refused] = {}
 
     @cached_property
     def _sources(self) -> dict[str, str | EntryPoint]:
@@ -82,14 +99,14 @@ class Registry:
     def names(self) -> list[str]:
         return sorted(self._sources)
 
-    def get(self, name: str) -> type[Sink]:
+    def get(self, name: str) -> type[K]:
         """Raises UnknownKindError."""
         found = self._look_up(name)
         if isinstance(found, _Refused):
             raise UnknownKindError(found.message, found.hint)
         return found
 
-    def kinds(self) -> list[type[Sink]]:
+    def kinds(self) -> list[type[K]]:
         """Those that work, by label."""
         found = [self._look_up(name) for name in self.names()]
         return sorted((kind for kind in found if not isinstance(kind, _Refused)), key=lambda kind: str(kind.label))
@@ -110,30 +127,70 @@ class Registry:
 
     def errors(self) -> list[CheckMessage]:
         return [
-            Error(kind.trouble, hint=kind.remedy, obj=kind.name, id="sinks.E001")
+            Error(kind.trouble, hint=kind.remedy, obj=kind.name, id=self._error)
             for kind in self.listed()
             if kind.trouble
         ]
 
-    def _look_up(self, name: str) -> type[Sink] | _Refused:
+    def _look_up(self, name: str) -> type[K] | _Refused:
         if name not in self._known:
             source = self._sources.get(name)
             if source is None:
-                return _Refused(f"The kind of action {name!r} is not installed.", ABSENT)
-            self._known[name] = _load(name, source)
+                return _Refused(f"The {self._noun} {name!r} is not installed.", ABSENT)
+            self._known[name] = self._load(name, source)
         return self._known[name]
 
+    def _load(self, name: str, source: str | EntryPoint) -> type[K] | _Refused:
+        try:
+            found = import_string(source) if isinstance(source, str) else source.load()
+        except Exception as error:  # noqa: BLE001 - a stranger's module may raise anything while it is imported
+            return _Refused(
+                f"The {self._noun} {name!r} cannot be loaded.",
+                "Repair or remove the package that brings it; every other kind works.",
+                f"{type(error).__name__}: {error}",
+            )
+        return self._fault(name, found) or cast("type[K]", found)
 
-def _load(name: str, source: str | EntryPoint) -> type[Sink] | _Refused:
-    try:
-        found = import_string(source) if isinstance(source, str) else source.load()
-    except Exception as error:  # noqa: BLE001 - a stranger's module may raise anything while it is imported
-        return _Refused(
-            f"The kind of action {name!r} cannot be loaded.",
-            "Repair or remove the package that brings it; every other kind works.",
-            f"{type(error).__name__}: {error}",
+    def _fault(self, name: str, found: Any) -> _Refused | None:
+        the, base = f"The {self._noun} {name!r}", self._base
+        if not _is_a(found, base):
+            return _Refused(
+                f"{the} is not a {base.__name__}.", f"Name a subclass of {base.__module__}.{base.__name__}."
+            )
+        if found.api_version != self._api_version:
+            return _Refused(
+                f"{the} is written for version {found.api_version} of the plug-in surface, "
+                f"this is version {self._api_version}.",
+                "Install a release of the plug-in made for this version.",
+                api_version=found.api_version,
+            )
+        if inspect.isabstract(found):
+            missing = ", ".join(sorted(found.__abstractmethods__))
+            return _Refused(f"{the} lacks {missing}.", f"Define what is missing in the {base.__name__} class.")
+        if getattr(found, "name", None) != name:
+            return _Refused(
+                f"{the} calls itself {getattr(found, 'name', None)!r}.",
+                "Give the class and its entry point the same name.",
+            )
+        return None
+
+
+def _is_a(found: Any, base: type[Any]) -> bool:
+    return inspect.isclass(found) and issubclass(found, base)
+
+
+class Registry(Plugins[Sink]):
+    """Kinds of action."""
+
+    def __init__(self, builtin: Mapping[str, str], group: str) -> None:
+        super().__init__(
+            builtin,
+            group,
+            Sink,
+            noun="kind of action",
+            api_version=API_VERSION,
+            error="sinks.E001",
         )
-    return _fault(name, found) or found
 
 
 def _package(source: str | EntryPoint) -> tuple[str, str]:
@@ -141,27 +198,6 @@ def _package(source: str | EntryPoint) -> tuple[str, str]:
     if isinstance(source, str) or source.dist is None:
         return "", ""
     return source.dist.name, source.dist.version
-
-
-def _fault(name: str, found: Any) -> _Refused | None:
-    if not (inspect.isclass(found) and issubclass(found, Sink)):
-        return _Refused(f"The kind of action {name!r} is not a Sink.", "Name a subclass of apps.sinks.contract.Sink.")
-    if found.api_version != API_VERSION:
-        return _Refused(
-            f"The kind of action {name!r} is written for version {found.api_version} of the plug-in surface, "
-            f"this is version {API_VERSION}.",
-            "Install a release of the plug-in made for this version.",
-            api_version=found.api_version,
-        )
-    if inspect.isabstract(found):
-        missing = ", ".join(sorted(found.__abstractmethods__))
-        return _Refused(f"The kind of action {name!r} lacks {missing}.", "Define what is missing in the Sink class.")
-    if getattr(found, "name", None) != name:
-        return _Refused(
-            f"The kind of action {name!r} calls itself {getattr(found, 'name', None)!r}.",
-            "Give the class and its entry point the same name.",
-        )
-    return None
 
 
 registry = Registry(BUILTIN, GROUP)

@@ -81,7 +81,7 @@ def commands(place: Place, queues: str) -> dict[str, list[str]]:
     return {
         "web": [sys.executable, "-m", "formhub.serve", "--port", str(place.web_port)],
         "consumer": [*_CELERY, *_WORKER, "-c", "1", "-Q", "consumer", "-n", node("consumer"),
-                     "--consume", "archive,deliver"],
+                     "--consume", "archive,deliver,processors"],
         "worker": [*_CELERY, *_WORKER, "-c", "8", "-Q", f"celery,{queues}", "-n", node("worker")],
         "beat": [*_CELERY, "beat", "--schedule", str(place.file("beat")), "--loglevel", "WARNING"],
     }  # fmt: skip

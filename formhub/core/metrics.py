@@ -152,6 +152,9 @@ ARCHIVED = _counter("formhub_archive_rows_total", "Rows inserted into the archiv
 ARCHIVE_SECONDS = _histogram(
     "formhub_archive_batch_seconds", "Time of one archive transaction", of=CONSUMER, buckets=_QUICK
 )
+PROCESSED = _counter(
+    "formhub_processed_total", "Results of processors: made, or failed", "processor", "outcome", of=CONSUMER
+)
 BUFFERED = _counter("formhub_buffer_appended_total", "Entries put into the actions' buffers", of=CONSUMER)
 
 # Delivery

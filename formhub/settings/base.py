@@ -82,6 +82,7 @@ INSTALLED_APPS = [
     "apps.intake",
     "apps.archive",
     "apps.sinks",
+    "apps.streams",
     "apps.console",
     "workers",
 ]
@@ -297,6 +298,8 @@ SINKS_POSITION_AT = "apps.archive.queries.position_at"
 SINKS_LAYOUT = "apps.forms.published.layout"
 # Where submissions are looked up that wait for an action: a module with `places` and `oldest_after`.
 SINKS_ARCHIVE = "apps.archive.queries"
+# How a processor's result is told to people is asked of this function (stream, result -> title, pairs of texts).
+ARCHIVE_DESCRIBE = "apps.streams.shown.describe"
 # How many destinations of one kind, whose last call failed, are called at a time: dead ones must not fill a pool.
 FLUSH_FAILING_MAX = env.integer("FLUSH_FAILING_MAX", 2, at_least=1)
 

@@ -34,12 +34,18 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "apps.sinks.contract", "apps.sinks.suppression", "formhub.core.layout", "formhub.core.redis",
         "apps.sinks.builtin.email", "apps.sinks.builtin.wording",
     ),
+    "apps.streams": (
+        "formhub.core", "apps.orgs", "apps.streams", "apps.sinks.contract", "apps.sinks.registry",
+    ),
+    "apps.streams.contract": ("apps.sinks.contract",),
+    "apps.streams.builtin": ("apps.streams.contract", "apps.streams.builtin", "formhub.core.clock"),
     "workers": (
         "formhub.core", "workers", "apps.forms.published", "apps.intake.outbox", "apps.intake.admission",
         "apps.archive.writer", "apps.archive.queries", "apps.archive.offsets", "apps.archive.erasing",
         "apps.sinks.contract", "apps.sinks.registry", "apps.sinks.models", "apps.sinks.actions",
         "apps.sinks.config", "apps.sinks.erasing", "apps.sinks.notices", "apps.sinks.queries", "apps.sinks.rates",
         "apps.sinks.revisions", "apps.sinks.walks", "apps.sinks.replay", "apps.sinks.selection", "apps.sinks.tally",
+        "apps.streams.contract", "apps.streams.registry", "apps.streams.models", "apps.streams.topics",
     ),
     "apps.console": ("formhub.core", "apps"),
     "sheets_emulator": ("sheets_emulator",),

@@ -129,6 +129,7 @@ class SubmissionAdmin(OrgScopedAdmin):
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         submission = kwargs["obj"]
         context["may_erase"] = self.permitted(request, Right.EDIT, submission)
+        context["results"] = readable.results(submission.form_id, submission.pk)
         context["answers"] = readable.answers(submission.form_id, submission.answers)
         return super().render_change_form(request, context, *args, **kwargs)
 

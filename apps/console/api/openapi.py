@@ -52,7 +52,20 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "required": list(properties), "properties": properties}
 
 
-ONE = _object({**SUBMISSION, "actions": {"type": "array", "items": ACTION}})
+RESULT = _object(
+    {
+        "stream": {"type": "string", "description": "The processor that noted it, such as content_analysis."},
+        "archived_at": {"type": "string", "format": "date-time"},
+        "result": {"type": "object", "additionalProperties": True, "description": "As the processor documents it."},
+    }
+)
+ONE = _object(
+    {
+        **SUBMISSION,
+        "actions": {"type": "array", "items": ACTION},
+        "results": {"type": "array", "items": RESULT, "description": "What processors noted of it so far."},
+    }
+)
 ON_ITS_WAY = _object({name: SUBMISSION[name] for name in ("id", "form", "version", "accepted_at", "late")})
 LIST = _object(
     {
@@ -80,6 +93,11 @@ _DELIVERED = {
     "at": "2026-11-03T09:14:17.020113Z",
     "code": "",
     "why": "",
+}
+_ANALYSED = {
+    "stream": "content_analysis",
+    "archived_at": "2026-11-03T09:14:07.801220Z",
+    "result": {"flagged": False, "score": 0.0, "spans": {}, "languages": ["english"], "truncated": False},
 }
 _NEXT = "https://forms.example.org/api/v1/forms/k7m2qhx4w9tc/submissions?order=newest&limit=100&cursor=AZChssPU.w7Xb2k"
 _REFUSALS = {
@@ -149,7 +167,7 @@ def document_one(view: View) -> View:
         parameters=[_FORM],
         responses=_responses(ONE, "The submission.", _PARAMETERS | _UNKNOWN_ID)
         | {(202, "application/json"): OpenApiResponse(ON_ITS_WAY, "Accepted, and on its way; see Retry-After.")},
-        examples=[_example("A delivered submission", _STUDENT | {"actions": [_DELIVERED]})],
+        examples=[_example("A delivered submission", _STUDENT | {"actions": [_DELIVERED], "results": [_ANALYSED]})],
     )
     return decorate(view)
 

@@ -15,6 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.archive import queries
+from apps.archive.models import Result
 from apps.archive.queries import Stored
 from apps.console import erasing
 from apps.console.api import cursors
@@ -82,7 +83,10 @@ class SubmissionView(ReadingView):
         stored = queries.get(found.id, id)
         if stored is None:
             return _on_its_way(found, id)
-        body = _body(stored, found) | {"actions": [_action(state) for state in standing(stored)]}
+        body = _body(stored, found) | {
+            "actions": [_action(state) for state in standing(stored)],
+            "results": [_result(result) for result in queries.results(found.id, id)],
+        }
         return Response(orjson.Fragment(_json(body)))
 
     @document_erase
@@ -218,6 +222,10 @@ def _action(state: State) -> Mapping[str, Any]:
         "code": state.code,
         "why": state.why,
     }
+
+
+def _result(result: Result) -> Mapping[str, Any]:
+    return {"stream": result.stream, "archived_at": _moment(result.archived_at), "result": result.body}
 
 
 def _json(body: Mapping[str, Any]) -> bytes:

@@ -91,7 +91,7 @@ def test_it_says_where_the_submission_stands_and_what_to_do(
     client = a_member(form)
     client.get(page_of(form, row))
 
-    with django_assert_max_num_queries(11):
+    with django_assert_max_num_queries(12):
         text = text_of(client.get(page_of(form, row)))
 
     assert "waiting: the action is paused" in text

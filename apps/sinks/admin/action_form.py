@@ -1,17 +1,15 @@
 """One page for an action: what every action has, and the settings of its kind."""
 
-import copy
 from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
-from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.orgs import access
 from apps.orgs.access import Actor, Right
-from apps.orgs.theme import Select, Textarea, TextInput
+from apps.orgs.theme import themed
 from apps.sinks import actions, config, fitting
 from apps.sinks.admin.selection_field import SelectionField
 from apps.sinks.config import Settings
@@ -124,7 +122,7 @@ def action_form(
     selection: None where nothing is known of the fields to choose from.
     """
     fields = config.blank(kind, current).fields if kind else {}
-    inputs: dict[str, Any] = {f"{PREFIX}-{name}": _themed(field) for name, field in fields.items()}
+    inputs: dict[str, Any] = {f"{PREFIX}-{name}": themed(field) for name, field in fields.items()}
     if selection is not None:
         inputs["selection"] = selection
     return type("ActionForm", (ActionForm,), {**inputs, "kind": kind, "current": current, "actor": actor})
@@ -133,20 +131,3 @@ def action_form(
 def setting_names(kind: type[Sink] | None) -> list[str]:
     """In the order in which the kind's form shows them."""
     return [f"{PREFIX}-{name}" for name in config.blank(kind).fields] if kind else []
-
-
-def _themed(field: forms.Field) -> forms.Field:
-    """The kind's input in the theme's look, its label written as the others are."""
-    field = copy.deepcopy(field)
-    field.label = capfirst(field.label)
-    widget = field.widget
-    like: forms.Widget | None = None
-    if isinstance(widget, forms.Textarea):
-        like = Textarea()
-    elif isinstance(widget, forms.Select):
-        like = Select()
-    elif isinstance(widget, forms.TextInput | forms.PasswordInput | forms.NumberInput):
-        like = TextInput()
-    if like is not None and "class" in like.attrs:
-        widget.attrs.setdefault("class", like.attrs["class"])
-    return field

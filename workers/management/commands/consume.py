@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from formhub.core.exposition import PortTakenError
 from formhub.core.metrics import CONSUMER
 from workers import observe
-from workers.loops import HANDLERS, Loops, UnknownLoopError
+from workers.loops import PROCESSORS, Loops, UnknownLoopError, known, named
 from workers.step import FAILED
 
 
@@ -20,7 +20,7 @@ class Command(BaseCommand):
     help = "Read the log in the named groups until told to stop (Ctrl-C or SIGTERM)."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("groups", nargs="+", help=f"one or more of: {', '.join(HANDLERS)}")
+        parser.add_argument("groups", nargs="+", help=f"one or more of: {', '.join([*known(), PROCESSORS])}")
 
     def handle(self, *args: Any, **options: Any) -> None:
         stop = threading.Event()
@@ -31,10 +31,11 @@ class Command(BaseCommand):
             stop.set()
 
         try:
-            loops = Loops(options["groups"], failed=fail)
+            names = named(options["groups"])
+            loops = Loops(names, failed=fail)
         except UnknownLoopError as error:
             raise CommandError(str(error)) from error
-        role = observe.Role([CONSUMER], observe.loops(options["groups"]))
+        role = observe.Role([CONSUMER], observe.loops(names))
         try:
             role.start()
         except (PortTakenError, ImproperlyConfigured) as error:
@@ -42,7 +43,7 @@ class Command(BaseCommand):
         for wanted in (signal.SIGINT, signal.SIGTERM):
             signal.signal(wanted, lambda *_: stop.set())
         loops.start()
-        self.stdout.write(f"Reading as {', '.join(options['groups'])}")
+        self.stdout.write(f"Reading as {', '.join(names)}")
         stop.wait()
         loops.stop()
         role.stop()

@@ -15,7 +15,7 @@ from apps.archive.offsets import OffsetMovedError
 from formhub.core.stream.base import StreamError
 from formhub.core.stream.kafka import TopicState, describe_topic, offsets_at
 from workers import rewind
-from workers.loops import HANDLERS
+from workers.loops import known
 
 TRIES = 5
 SECONDS = 10.0
@@ -25,7 +25,7 @@ class Command(BaseCommand):
     help = "Set a group back in the log. Its readers go on from there within seconds; nothing comes twice of it."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("group", choices=sorted(HANDLERS))
+        parser.add_argument("group", choices=sorted(known()))
         how = parser.add_mutually_exclusive_group(required=True)
         how.add_argument("--by", type=int, metavar="N", help="so many records in each partition")
         how.add_argument("--to-start", action="store_true", help="to the first record that the log still holds")
@@ -36,7 +36,7 @@ class Command(BaseCommand):
         if options["by"] is not None and options["by"] < 1:
             raise CommandError("--by needs a number from 1 on.")
         moment = _moment(options["to_time"]) if options["to_time"] else None
-        topic = settings.SUBMISSIONS_TOPIC
+        topic = known()[options["group"]].topic
         for left in reversed(range(TRIES)):
             try:
                 state = describe_topic(settings.KAFKA_BOOTSTRAP_SERVERS, topic, SECONDS)

@@ -32,6 +32,8 @@ class Command(BaseCommand):
         organization = samples.organization("Demo University", "demo-university")
         owner = samples.owner(organization, OWNER, "Olivia Owner", password)
         form = samples.student_form(organization, "student-data", "Student data")
+        if former.get("form") != form.public_id:
+            samples.analysis(form)
         spreadsheet: str = options["spreadsheet"]
         # Set up once: afterwards people may do with the action what they like. A new database has a new form, and a
         # new folder a new spreadsheet, which the action of a kept database follows.
