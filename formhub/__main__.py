@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 CELERY = ("-m", "celery", "--app", "formhub", "--quiet")
 WORKER = (*CELERY, "worker", "--pool", "threads", "--without-gossip", "--without-mingle", "--loglevel", "WARNING")
-LOOPS = "archive,deliver"
+LOOPS = "archive,deliver,processors"
 # What is probed of a role, beside the loops of a consumer.
 PARTS = {"egress": ("egress",), "worker": ("worker",), "beat": ("beat",)}
 ROLES = ("web", "consumer", "egress", "worker", "beat", "migrate")
@@ -39,7 +39,8 @@ def command(role: str, rest: Sequence[str] = ()) -> list[str]:
 def probe(role: str, rest: Sequence[str] = ()) -> list[str]:
     """The command that ends with 0 while a process of the role lives. Raises UnknownRoleError."""
     if role == "consumer":
-        return ["manage.py", "probe", *_loops(rest)[0].split(",")]
+        # Which loops stand behind `processors` only those know who load them all; one that fails for good ends the role.
+        return ["manage.py", "probe", *(name for name in _loops(rest)[0].split(",") if name != "processors")]
     if role in PARTS:
         return ["manage.py", "probe", *PARTS[role]]
     raise UnknownRoleError(f"{role or 'nothing'} has no probe here: set FORMHUB_ROLE to one of consumer, {_names()}.")

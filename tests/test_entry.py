@@ -8,7 +8,7 @@ import pytest
 
 from formhub.__main__ import LOOPS, ROLES, UnknownRoleError, command, probe
 from workers import tasks
-from workers.loops import HANDLERS
+from workers.loops import PROCESSORS, known
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -31,7 +31,7 @@ def test_a_consumer_runs_all_loops_or_those_that_it_is_given() -> None:
     assert option(command("consumer"), "--consume") == LOOPS
     assert option(command("consumer", ["archive"]), "--consume") == "archive"
     assert option(command("consumer", ["--loglevel", "INFO"]), "--consume") == LOOPS
-    assert set(LOOPS.split(",")) <= HANDLERS.keys()
+    assert set(LOOPS.split(",")) <= {*known(), PROCESSORS}
 
 
 def test_egress_alone_takes_what_leaves_the_house() -> None:
@@ -43,7 +43,7 @@ def test_egress_alone_takes_what_leaves_the_house() -> None:
 def test_a_probe_asks_for_the_parts_that_give_signs_of_life(role: str) -> None:
     words = command(role)
     parts = (
-        option(words, "--consume").split(",") if role == "consumer"
+        [loop for loop in option(words, "--consume").split(",") if loop != PROCESSORS] if role == "consumer"
         else [option(words, "-n").partition("@")[0]] if "-n" in words
         else ["beat"]
     )  # fmt: skip

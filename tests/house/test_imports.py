@@ -53,7 +53,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "bench": OURS,
 }  # fmt: skip
 # Nobody imports the wiring; a Celery application is handed to Celery by name.
-WIRING = ("formhub.urls", "formhub.celery", "formhub.wsgi", "formhub.rsgi", "formhub.serve")
+WIRING = ("formhub.urls", "formhub.celery", "formhub.wsgi", "formhub.rsgi", "formhub.serve", "formhub.__main__")
 
 
 def modules() -> Iterator[Path]:
@@ -126,6 +126,7 @@ def test_only_one_module_of_the_django_project_reads_the_environment() -> None:
     # The others name the settings module, before there are settings, and the tests' throw-away values.
     assert readers <= {
         "formhub.settings.env", "formhub.settings.test", "formhub.celery", "formhub.starting", "formhub.serve",
+        "formhub.__main__",
     }  # fmt: skip
 
 
