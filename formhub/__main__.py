@@ -39,7 +39,7 @@ def command(role: str, rest: Sequence[str] = ()) -> list[str]:
 def probe(role: str, rest: Sequence[str] = ()) -> list[str]:
     """The command that ends with 0 while a process of the role lives. Raises UnknownRoleError."""
     if role == "consumer":
-        # Which loops stand behind `processors` only those know who load them all; one that fails for good ends the role.
+        # Only those who load all plug-ins know the loops behind `processors`; one that fails for good ends its role.
         return ["manage.py", "probe", *(name for name in _loops(rest)[0].split(",") if name != "processors")]
     if role in PARTS:
         return ["manage.py", "probe", *PARTS[role]]
