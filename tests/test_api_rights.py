@@ -99,6 +99,10 @@ TABLE: Mapping[str, Mapping[str, Row]] = {
     "forms/{form}/actions/{action}/off": {"POST": Row("edit")},
     "forms/{form}/actions/{action}/on": {"POST": Row("edit")},
     "forms/{form}/actions/{action}/test": {"POST": Row("edit")},
+    "forms/{form}/actions/{action}/preview": {"POST": Row("edit")},
+    "forms/{form}/actions/preview": {
+        "POST": Row("edit", {"kind": "google_sheets", "settings": {"spreadsheet": SHEET}})
+    },
     "forms/{form}/actions/{action}/backlog": get("view"),
     "forms/{form}/actions/{action}/replay": {"POST": Row("edit", {"code": "too_long"})},
     "forms/{form}/actions/{action}/backfill": get("view")

@@ -96,6 +96,17 @@ class SinkConformance(ABC):
         assert kind.label
         assert issubclass(kind.Config, forms.Form)
 
+    def test_a_preview_shows_no_secret_and_sends_nothing(self) -> None:
+        sink = self.make_sink(self.context())
+        batch = self.make_batch(sink, 1)
+
+        shown = sink.preview(batch)
+
+        assert shown.text
+        seen = " ".join([shown.text, shown.html, *shown.headers.values()])
+        assert [secret for secret in self.secrets(sink) if secret in seen] == []
+        assert self.times_seen(batch.ids[0]) == 0
+
     def test_its_policy_can_be_kept(self) -> None:
         policy = self.make_sink(self.context()).policy
 

@@ -29,6 +29,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 from uuid import UUID
 
+import orjson
 from django import forms
 
 from formhub.core.clock import Clock, SystemClock
@@ -49,6 +50,7 @@ __all__ = [
     "Part",
     "PermanentError",
     "Policy",
+    "Preview",
     "Rate",
     "RelocatedError",
     "RetryableError",
@@ -239,6 +241,20 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class Preview:
+    """What a batch would be at the service, for people to look at; it never holds a secret.
+
+    content_type: of `text`; a table is text/csv, its first row the headers. headers: what goes along, by name.
+    html: the same once more as a page, which is shown where it can do nothing.
+    """
+
+    content_type: str
+    text: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    html: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """What the engine lends a sink. state: the destination's small JSON memory, stored after each call, lost without
     harm. spend(name): takes one call of the rate `name` or raises BackpressureError; `deliver` itself has already
@@ -329,6 +345,15 @@ class Sink(ABC):
         Each page may be a call, for which the kind spends its rates. Raises the DeliveryError family.
         """
         return None
+
+    def preview(self, batch: Batch) -> Preview:
+        """What `deliver` would send for the batch, without speaking to anybody. By default its answers, as JSON."""
+        sent = [
+            {"id": each.id, "accepted_at": each.accepted_at, "answers": each.answers}
+            for part in batch.parts
+            for each in part.submissions
+        ]
+        return Preview("application/json", orjson.dumps(sent, option=orjson.OPT_INDENT_2).decode())
 
     @abstractmethod
     def check(self) -> str:

@@ -1,6 +1,8 @@
 """Actions: make, change, test, pause, resume, switch on and off, replay."""
 
+import csv
 from collections.abc import Iterable
+from io import StringIO
 from typing import Any
 from uuid import UUID
 
@@ -17,8 +19,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.orgs import access
+from apps.orgs.access import Right
 from apps.orgs.admin_base import OrgScopedAdmin
-from apps.sinks import actions, fitting, hints, replay, trial, walks
+from apps.sinks import actions, fitting, hints, previewing, replay, trial, walks
 from apps.sinks.admin import kinds
 from apps.sinks.admin.action_form import action_form, setting_names
 from apps.sinks.admin.replaying import OfDelivered, OfFailed, confirmation, perform
@@ -29,6 +32,7 @@ from apps.sinks.changes import change as change_action
 from apps.sinks.contract import Sink
 from apps.sinks.models import Binding, BindingState, Parked
 from apps.sinks.positions import log_end
+from apps.sinks.previewing import Draft
 from apps.sinks.registry import UnknownKindError, registry
 from formhub.core.layout import Layout
 
@@ -150,6 +154,39 @@ class ActionAdmin(OrgScopedAdmin):
         self._act(request, obj, verb)
         messages.warning(request, _("What was changed in the form was not saved: it holds errors."))
         return HttpResponseRedirect(reverse("admin:sinks_binding_change", args=[obj.pk]))
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        """The button "Preview" saves nothing: what it would send is shown, or else what is wrong in the form."""
+        if request.method == "POST" and "_preview" in request.POST:
+            obj = self.get_object(request, object_id) if object_id else None
+            allowed = self.has_change_permission(request, obj) if object_id else self.has_add_permission(request)
+            if not allowed or (object_id and obj is None):
+                raise PermissionDenied
+            form = self.get_form(request, obj, change=obj is not None)(request.POST, instance=obj)
+            if form.is_valid():
+                return self._preview(request, form)
+        return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def _preview(self, request: HttpRequest, form: Any) -> HttpResponse:
+        action = form.instance
+        draft = Draft(action.form, form.kind, form.settings, action.selection, action.pk or 0)
+        may_read = access.allowed(self.actor(request), action.form.organization_id, Right.VIEW)
+        outcome = previewing.preview(draft, may_read=may_read)
+        found = outcome.preview
+        table = list(csv.reader(StringIO(found.text))) if found and found.content_type == "text/csv" else []
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("What would be sent"),
+            "opts": self.opts,
+            "media": self.media,
+            "outcome": outcome,
+            "shown": found,
+            "head": table[:1],
+            "rows": table[1:],
+        }
+        return TemplateResponse(request, "sinks/admin/preview.html", context)
 
     def replay_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Asks first, with the number. `of=delivered`: what was delivered, in all or by one `delivery`."""

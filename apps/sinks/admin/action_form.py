@@ -52,6 +52,11 @@ class ActionForm(forms.ModelForm[Binding]):
         if self.current is not None:
             self.initial.update({f"{PREFIX}-{name}": value for name, value in self.current.config.items()})
 
+    @property
+    def has_kind(self) -> bool:
+        """For templates, which would call a class to look at it."""
+        return self.kind is not None
+
     def clean_form(self) -> Any:
         form = self.cleaned_data["form"]
         if not access.allowed(self.actor, form.organization_id, Right.EDIT):

@@ -1,22 +1,27 @@
 """The actions of a form: list, make, change, pause, resume, switch off and on, test, delete."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, ClassVar
 from uuid import UUID
 
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.orgs import access
+from apps.orgs.access import Right
 from apps.orgs.api import pages
 from apps.orgs.api.base import ManageView, not_found, refused
 from apps.orgs.api.once import changing, creating
 from apps.orgs.api.query import wrong
-from apps.sinks import actions, config, fitting, replay, trial
+from apps.sinks import actions, config, fitting, previewing, replay, trial
 from apps.sinks.api import openapi
 from apps.sinks.api.serializers import (
     ActionSerializer,
     BacklogSerializer,
+    DraftSerializer,
     NewActionSerializer,
+    PreviewSerializer,
     ReplayActionSerializer,
     ReplaySerializer,
 )
@@ -44,6 +49,10 @@ class ActionPartView(ManageView):
         if found is None:
             raise not_found("This form has no such action.")
         return found
+
+    def may_read(self, form: Any) -> bool:
+        """Whether the caller may read the answers that the form got."""
+        return access.allowed(self.who, form.organization_id, Right.VIEW) and access.form_allowed(self.who, form.pk)
 
 
 class ActionsView(ActionPartView):
@@ -206,6 +215,36 @@ class TestView(ActionPartView):
         self.nothing_sent()
         outcome = trial.test(self.action(form, id))
         return Response({"works": outcome.works, "message": outcome.message})
+
+
+class PreviewView(ActionPartView):
+    @openapi.preview_action
+    def post(self, request: Request, form: str, id: int) -> Response:
+        self.nothing_sent()
+        found = self.action(form, id)
+        draft = previewing.Draft(found.form, _kind(found.kind), present(found), found.selection, found.pk)
+        return Response(shown(draft, self.may_read(found.form)))
+
+
+class PreviewNewView(ActionPartView):
+    @openapi.preview_new_action
+    def post(self, request: Request, form: str) -> Response:
+        """Checked as an action that is made."""
+        found = self.form(form)
+        sent = self.taken(DraftSerializer)
+        kind = _kind(sent["kind"])
+        selection = _selection(sent.get("selection"), found.pk)
+        settings = _settings(kind, sent.get("config", {}))
+        _check_fit(kind, settings, found.pk, selection)
+        return Response(shown(previewing.Draft(found, kind, settings, selection), self.may_read(found)))
+
+
+def shown(draft: previewing.Draft, may_read: bool) -> Any:
+    """Raises Problem 422 where there is nothing to show."""
+    outcome = previewing.preview(draft, may_read=may_read)
+    if outcome.preview is None:
+        raise refused(wrong("", "no_preview", outcome.trouble))
+    return PreviewSerializer({"made_up": outcome.made_up, **asdict(outcome.preview)}).data
 
 
 def _kind(name: str) -> type[Sink]:

@@ -179,6 +179,37 @@ test_action: Decorator = operation(
     answer=sinks.ActionTestSerializer,
     example={"works": True, "message": "The spreadsheet Students can be written to."},
 )
+_PREVIEWED = (
+    "What the action would send for the form's newest submission, or for one that is made up where there is none. "
+    "Nothing is sent, and no service is called."
+)
+PREVIEW = {
+    "made_up": False,
+    "content_type": "text/csv",
+    "text": "Submission ID,Accepted at,Name\r\n0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b,2026-11-03 09:14:16+00:00,Ada\r\n",
+    "headers": {},
+    "html": "",
+}
+preview_action: Decorator = operation(
+    "preview_action",
+    "Preview what an action sends",
+    tag=ACTIONS,
+    description=_PREVIEWED,
+    parameters=PLACE,
+    answer=sinks.PreviewSerializer,
+    example=PREVIEW,
+)
+preview_new_action: Decorator = operation(
+    "preview_new_action",
+    "Preview an action that is not made yet",
+    tag=ACTIONS,
+    description=_PREVIEWED,
+    parameters=[FORM],
+    body=sinks.DraftSerializer,
+    sent={"kind": "google_sheets", "settings": SENT["settings"]},
+    answer=sinks.PreviewSerializer,
+    example=PREVIEW,
+)
 
 BACKLOG = {
     "waiting": 214,

@@ -149,6 +149,22 @@ class NewActionSerializer(ActionSerializer):
     kind = Text(max_length=50, help_text="See /sinks.")
 
 
+class DraftSerializer(Strict):
+    """An action that is not made yet."""
+
+    kind = Text(max_length=50, help_text="See /sinks.")
+    settings = KindSettings(source="config", required=False)
+    selection = SelectionSerializer(required=False, allow_null=True, help_text="null: everything, as it comes.")
+
+
+class PreviewSerializer(Strict):
+    made_up = serializers.BooleanField(help_text="The answers are nobody's: the form has none yet.")
+    content_type = serializers.CharField(help_text="Of the text; a table is text/csv, its first row the headers.")
+    text = serializers.CharField()
+    headers = serializers.DictField(child=serializers.CharField(), help_text="What goes along. Secrets are masked.")
+    html = serializers.CharField(help_text="The same as a page, where one is sent. Show it where it can do nothing.")
+
+
 class ActionTestSerializer(Strict):
     works = serializers.BooleanField()
     message = serializers.CharField(help_text="What was found, in words.")

@@ -35,6 +35,7 @@ from apps.sinks.contract import (
     Part,
     PermanentError,
     Policy,
+    Preview,
     RetryableError,
     Sink,
     Submission,
@@ -46,6 +47,7 @@ TRIES_SECONDS = 60.0
 UNSURE_TRIES = 3  # of a mail for which there was no answer: each may be one in somebody's mailbox
 COUNTER_SECONDS = 30.0
 SHOWN = 200
+EXAMPLE = "name@example.org"
 
 
 @dataclass(slots=True)
@@ -102,6 +104,17 @@ class Mail(Sink):
             "subject": written.subject,
             "text": " ".join(written.text.split())[:SHOWN],
         }
+
+    def preview(self, batch: Batch) -> Preview:
+        """The mail of the first submission; links in it are those of an address that is nobody's."""
+        part = batch.parts[0]
+        try:
+            to = self.recipients(part.submissions[0])
+        except PermanentError:
+            to = [EXAMPLE]  # made-up answers hold no address
+        written, _headers = self.write(part, part.submissions[0], [EXAMPLE])
+        said = {_("To"): ", ".join(to) or _("nobody: the question is empty"), _("Subject"): written.subject}
+        return Preview("text/plain", written.text, said, written.html)
 
     def sample(self) -> Letter:
         """As a mail would read, with each question's key as its answer."""

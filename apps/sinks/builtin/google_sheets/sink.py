@@ -1,6 +1,8 @@
 """The kind: what it promises the engine, whom it speaks as, and what its owner is told."""
 
+import csv
 from collections.abc import Iterator, Mapping, Sequence
+from io import StringIO
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +23,7 @@ from apps.sinks.builtin.google_sheets.delivery import Delivery
 from apps.sinks.builtin.google_sheets.draft import MARKERS_FROM, probe
 from apps.sinks.builtin.google_sheets.ids import pages_of
 from apps.sinks.builtin.google_sheets.memory import FIELDS, NEARLY_FULL, Memory
-from apps.sinks.contract import Account, Batch, ConfigurationError, Confirmation, Policy, Rate, Sink
+from apps.sinks.contract import Account, Batch, ConfigurationError, Confirmation, Policy, Preview, Rate, Sink
 
 PROBE = MARKERS_FROM - 1
 NAMES_SHOWN = 5
@@ -95,6 +97,16 @@ class GoogleSheets(Sink):
         for spreadsheet in (*lines(self.config.get("former", "")), self.destination(self.config)):
             client = SheetsClient(account_of(self.config), spreadsheet)
             yield from pages_of(client, self.config["worksheet"], self._spend_read)
+
+    def preview(self, batch: Batch) -> Preview:
+        """The rows under their headers, as a tab of its own would show them."""
+        table = StringIO()
+        rows = csv.writer(table)
+        layout = batch.parts[0].layout
+        rows.writerow([_("Submission ID"), _("Accepted at"), *(column.label for column in layout.columns)])
+        for each in batch.parts[0].submissions:
+            rows.writerow([each.id, each.accepted_at, *layout.row(each.answers)])
+        return Preview("text/csv", table.getvalue())
 
     def check(self) -> str:
         """Every account tries to read and to write; nothing stays in the spreadsheet."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import uuid4, uuid5
 
+import orjson
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -11,12 +12,23 @@ from apps.sinks.builtin.webhook import payload
 from apps.sinks.builtin.webhook.config import WebhookConfig, headers_of
 from apps.sinks.builtin.webhook.landed import Landed
 from apps.sinks.builtin.webhook.signing import signed
-from apps.sinks.contract import BackpressureError, Batch, DeliveryError, Part, PermanentError, Policy, Sink, Submission
+from apps.sinks.contract import (
+    BackpressureError,
+    Batch,
+    DeliveryError,
+    Part,
+    PermanentError,
+    Policy,
+    Preview,
+    Sink,
+    Submission,
+)
 from apps.sinks.egress import Answer, Line, require_success
 
 MINUTE, HOUR = 60.0, 3600.0
 BUDGET_SECONDS = 15.0  # no request of a batch begins later; connecting and one request take 25 s at most
-AGENT = "FormHub-Webhook/1"
+OWN_HEADERS = {"Content-Type": "application/json", "User-Agent": "FormHub-Webhook/1"}
+MASK = "••••"
 
 
 class Webhook(Sink):
@@ -57,6 +69,16 @@ class Webhook(Sink):
         require_success(answer)
         return _("The receiver took a test event: it answered %(status)d.") % {"status": answer.status}
 
+    def preview(self, batch: Batch) -> Preview:
+        """The request of the first submission. Whatever may be a secret is masked, further headers whole."""
+        part = batch.parts[0]
+        several, first = part.config.get("several"), part.submissions[0]
+        body = payload.of_several(part, [first]) if several else payload.of_one(part, first)
+        headers = dict.fromkeys(headers_of(part.config.get("headers", "")), MASK) | OWN_HEADERS
+        headers |= {"webhook-id": str(first.id), "webhook-signature": f"v1,{MASK}"}
+        text = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2).decode()
+        return Preview("application/json", text, headers)
+
     def _send(self, line: Line, batch: Batch, part: Part, submissions: tuple[Submission, ...]) -> None:
         one = not part.config.get("several")
         id = submissions[0].id if one else uuid5(batch.id, str(part.binding))
@@ -73,8 +95,7 @@ class Webhook(Sink):
     def _post(self, line: Line, id: str, body: bytes, config: Mapping[str, Any]) -> Answer:
         seconds = int(self.context.clock.now().timestamp())
         secrets = [config[name] for name in ("secret", "second_secret") if config.get(name)]
-        headers = {"Content-Type": "application/json", "User-Agent": AGENT}
-        return line.post(body, headers_of(config.get("headers", "")) | headers | signed(id, seconds, body, secrets))
+        return line.post(body, headers_of(config.get("headers", "")) | OWN_HEADERS | signed(id, seconds, body, secrets))
 
 
 def _requests(part: Part, landed: Landed) -> Iterator[tuple[Submission, ...]]:
