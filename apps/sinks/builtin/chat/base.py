@@ -26,6 +26,7 @@ from apps.sinks.contract import (
     Part,
     PermanentError,
     Policy,
+    Preview,
     Rate,
     SecretField,
     Sink,
@@ -130,6 +131,9 @@ class Chat(Sink):
         with Line(self.url()) as line:
             self._say(line, _("A test by FormHub: this is where messages about submissions will appear."), "")
         return _("The chat took a test message.")
+
+    def preview(self, batch: Batch) -> Preview:
+        return Preview("text/plain", "\n\n".join(self.message(part, submission) for part, submission in _each(batch)))
 
     def message(self, part: Part, submission: Submission) -> str:
         """A message is never empty, whatever was left out."""

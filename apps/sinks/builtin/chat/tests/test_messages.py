@@ -11,8 +11,10 @@ from apps.sinks.builtin.chat.slack import Slack
 from apps.sinks.builtin.chat.teams import LINES_MAX, Teams
 from apps.sinks.builtin.chat.telegram import Telegram
 from apps.sinks.builtin.chat.tests.services import DiscordService, SlackService, TeamsService, TelegramService
+from apps.sinks.builtin.wording import values
 from apps.sinks.conformance import FORM, LAYOUT, ORGANIZATION, make_submission
-from apps.sinks.contract import Context, Part, Submission
+from apps.sinks.contract import Batch, Context, Part, Submission
+from formhub.core.ids import uuid7
 
 KINDS: list[type[Chat]] = [Slack, Discord, Teams, Telegram, Generic]
 SETTINGS = {"url": "https://chat.example/x", "member": "text", "token": "12345:abc", "chat": "-1001"}
@@ -118,3 +120,14 @@ def test_nobody_is_called_by_discord_whatever_the_text() -> None:
     body = Discord({**SETTINGS, "text": "x"}, Context(ORGANIZATION)).payload("@everyone", "")
 
     assert body["allowed_mentions"] == {"parse": []}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_preview_is_the_message_and_no_secret(kind: type[Chat]) -> None:
+    part = values.sample({**SETTINGS, "text": "{{ form }}: {{ name }}"}, "Guests", LAYOUT, {"name": "Ada"})
+    batch = Batch(uuid7(), 1, "somewhere", (part,))
+
+    found = kind(part.config, Context(ORGANIZATION)).preview(batch)
+
+    assert (found.content_type, found.text) == ("text/plain", "Guests: Ada")
+    assert found.headers == {}
