@@ -46,3 +46,15 @@ def test_one_that_fell_silent_is_named_with_its_age_and_limit(folder: Path) -> N
 def test_one_that_never_gave_a_sign_points_to_its_folder(folder: Path) -> None:
     with pytest.raises(CommandError, match=f"beat never gave a sign: .*HEARTBEAT_DIR={folder}"):
         probe("beat")
+
+
+def test_processors_are_alive_if_each_of_their_loops_is(folder: Path) -> None:
+    beat(folder, "archive", age=900)
+    beat(folder, "process.length", age=200)
+    beat(folder, "archive.length")
+
+    assert probe("processors") == "alive"
+
+    beat(folder, "process.length", age=301)
+    with pytest.raises(CommandError, match=r"process\.length was silent"):
+        probe("processors")

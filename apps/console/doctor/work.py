@@ -16,10 +16,11 @@ from formhub.core.stream.kafka import describe_topic
 SECONDS = 5.0
 CELERY_SECONDS = 2.0
 WAITING_WARN, WAITING_BAD = 300.0, 3600.0
+CONSUMER = "Start a consumer: celery -A formhub worker --pool threads -Q consumer --consume archive,deliver,processors."
 START = {
     "web": "Start the web server: granian ... formhub.wsgi:application.",
-    "archive": "Start a consumer: celery -A formhub worker --pool threads -Q consumer --consume archive,deliver.",
-    "deliver": "Start a consumer: celery -A formhub worker --pool threads -Q consumer --consume archive,deliver.",
+    "archive": CONSUMER,
+    "deliver": CONSUMER,
     "beat": "Start one beat: celery -A formhub beat.",
     "tick": "Start a worker, and beat: celery -A formhub worker --pool threads -Q celery,$(manage.py queues).",
 }
@@ -57,7 +58,7 @@ def signs_of_life() -> Verdict:
 def lags() -> Verdict:
     servers = settings.KAFKA_BOOTSTRAP_SERVERS
     found = readers.lags(describe_topic(servers, settings.SUBMISSIONS_TOPIC, SECONDS))
-    members = cluster.members(servers, readers.GROUPS, SECONDS)
+    members = cluster.members(servers, [lag.group for lag in found], SECONDS)
     return worst([_lag(lag, members[lag.group]) for lag in found], "have read everything, or soon will have")
 
 
