@@ -24,8 +24,11 @@ MORE = 12
 LISTS = [
     route
     for route in TABLE
-    if route.split("/")[-1] in {"forms", "fields", "versions", "actions", "deliveries", "failed", "audit"}
-    or route in {"organizations", "memberships", "memberships/invitations", "api-keys"}
+    if (
+        route.split("/")[-1] in {"forms", "fields", "versions", "actions", "deliveries", "failed", "audit"}
+        or route in {"organizations", "memberships", "memberships/invitations", "api-keys"}
+    )
+    and route != "forms/{form}/deliveries"  # how things stand, not a list
 ]
 
 
