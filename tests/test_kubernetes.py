@@ -26,6 +26,7 @@ from tests.manifests import (
     title,
     trouble,
 )
+from workers.loops import known
 
 SETTINGS = "".join(path.read_text() for path in (ROOT / "formhub" / "settings").glob("*.py"))
 OTHERS = {"DJANGO_SETTINGS_MODULE"}
@@ -103,11 +104,10 @@ def test_a_role_has_the_time_to_end_that_the_guide_gives_it(overlay: str) -> Non
     told = {
         role: int(seconds) for role, seconds in re.findall(r"^\| (\w+) \| [^|]* \| (\d+) s \|$", guide, re.MULTILINE)
     }
-    roles = {"archive": "consumer", "deliver": "consumer", "egress": "worker"}
-
     for thing in of_kind(overlay, "Deployment"):
-        name = thing["metadata"]["name"]
-        assert thing["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == told[roles.get(name, name)], name
+        pod = thing["spec"]["template"]["spec"]
+        role = pod["containers"][0]["args"][0]
+        assert pod["terminationGracePeriodSeconds"] == told["worker" if role == "egress" else role], title(thing)
 
 
 @everywhere
@@ -135,6 +135,14 @@ def test_web_is_asked_by_a_name_that_it_answers_to(overlay: str) -> None:
         asked = container[probe]["httpGet"]
         assert asked["path"] == path
         assert asked["httpHeaders"] == [{"name": "Host", "value": settings["ALLOWED_HOSTS"]}]
+
+
+@everywhere
+def test_every_loop_that_there_is_has_a_deployment(overlay: str) -> None:
+    containers = [template["spec"]["containers"][0] for template in templates(overlay).values()]
+    run = [each["args"][1] for each in containers if each.get("args", [""])[0] == "consumer"]
+
+    assert {name for names in run for name in names.split(",")} == known().keys()
 
 
 @everywhere
@@ -200,8 +208,8 @@ def test_there_are_never_more_readers_than_partitions_and_topic_and_settings_agr
     scaled = {thing["metadata"]["name"]: thing["spec"]["maxReplicaCount"] for thing in of_kind(overlay, "ScaledObject")}
     brokers = named(overlay, "KafkaNodePool", "brokers")["spec"]["replicas"]
 
-    for group in ("archive", "deliver"):
-        most = max(named(overlay, "Deployment", group)["spec"]["replicas"], scaled.get(group, 1))
+    for group in ("archive", "deliver", "content-analysis"):
+        most = max(named(overlay, "Deployment", group)["spec"].get("replicas", 1), scaled.get(group, 1))
         assert most <= topic["partitions"]
     assert topic["partitions"] == int(settings["SUBMISSIONS_PARTITIONS"])
     assert topic["replicas"] == int(settings["SUBMISSIONS_REPLICATION"]) <= brokers
@@ -211,12 +219,14 @@ def test_there_are_never_more_readers_than_partitions_and_topic_and_settings_agr
 
 def test_a_trigger_on_lag_asks_for_nothing_that_excludes_the_rest() -> None:
     for thing in of_kind("production", "ScaledObject"):
-        assert named("production", "Deployment", thing["spec"]["scaleTargetRef"]["name"])
+        scaled = named("production", "Deployment", thing["spec"]["scaleTargetRef"]["name"])
+        assert "replicas" not in scaled["spec"], "an apply would set back what KEDA has set"
         for trigger in thing["spec"]["triggers"]:
             if trigger["type"] == "kafka":
                 asked = trigger["metadata"]
                 assert asked["offsetResetPolicy"] == "earliest"
-                assert asked["consumerGroup"] == thing["metadata"]["name"]
+                [container] = templates("production")[thing["metadata"]["name"]]["spec"]["containers"]
+                assert asked["consumerGroup"] in container["args"][1].split(",")
                 assert not {"allowIdleConsumers", "ensureEvenDistributionOfPartitions"} & asked.keys()
 
 
@@ -226,8 +236,8 @@ def test_who_writes_the_log_and_who_reads_it_has_the_right_to_do_so_and_no_other
         return any(operation in acl["operations"] for acl in acls if acl["resource"]["type"] == kind)
 
     users = {thing["metadata"]["name"] for thing in of_kind("production", "KafkaUser")}
-    assert {user for user in users if may(user, "topic", "Write")} == {"web", "worker"}
-    assert {user for user in users if may(user, "group", "Read")} == {"archive", "deliver"}
+    assert {user for user in users if may(user, "topic", "Write")} == {"web", "worker", "content-analysis"}
+    assert {user for user in users if may(user, "group", "Read")} == {"archive", "deliver", "content-analysis"}
     assert {user for user in users if may(user, "topic", "Create")} == {"migrate"}
     clients = {
         name
@@ -255,8 +265,8 @@ OUTSIDE = {
     "6to4 of a private one": ("2002:a00:1::1", False),
     "a private one by IPv6": ("fd00::1", False),
 }
-INSIDE = ("web", "archive", "deliver", "egress", "worker", "beat", "migrate")
-CLIENTS = {"web", "archive", "deliver", "worker", "migrate"}
+INSIDE = ("web", "archive", "deliver", "content-analysis", "egress", "worker", "beat", "migrate")
+CLIENTS = {*INSIDE} - {"egress", "beat"}
 
 
 def flows() -> list[Any]:
@@ -273,7 +283,7 @@ def flows() -> list[Any]:
             (f"{name} to web", pod, role("web"), 8000, False),
         ]
         found += [(f"the gateway to {name}", GATEWAY, pod, 8000, name == "web")]
-        found += [(f"Prometheus to {name}", PROMETHEUS, pod, 9100, name != "migrate")]
+        found += [(f"Prometheus to {name}", PROMETHEUS, pod, 9100, True)]
         found += [(f"a stranger to {name}", STRANGER, pod, 9100, False)]
         found += [
             (f"{name} to {where}", pod, Pod({}, "", address), 443, public and name == "egress")
