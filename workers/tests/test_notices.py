@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 from django.core import mail
 from django.core.mail import EmailMessage
+from django.urls import reverse
 from django.utils import timezone
 
 from apps.orgs.models import Membership, Organization, Role, User
@@ -120,6 +121,51 @@ def test_the_first_failed_ones_of_a_day_are_told_with_their_number_and_without_a
     assert "could not deliver 2 submissions" in mail.outbox[0].body
     assert "too_long" in mail.outbox[0].body
     assert "hush" not in mail.outbox[0].body
+
+
+@pytest.mark.usefixtures("people")
+def test_actions_that_fail_together_are_told_in_one_mail(cast: Cast) -> None:
+    for name in ("oak", "elm", "ash"):
+        a_failure(cast.action(name))
+
+    for _ in range(3):
+        notices.turn()
+
+    [message] = mail.outbox
+    assert message.subject == "Not delivered: 3 actions"
+    for action in Binding.objects.all():
+        assert f'The action "{action.name}" could not deliver 1 submission' in message.body
+        assert f"https://forms.example.org{reverse('action-deliveries', args=[action.pk])}" in message.body
+
+
+@pytest.mark.usefixtures("people")
+def test_actions_that_fail_later_on_a_day_are_told_together_when_it_is_over(cast: Cast) -> None:
+    a_failure(cast.action("oak"))
+    notices.turn()
+    a_failure(cast.action("elm"))
+    a_failure(cast.action("ash"))
+    notices.turn()
+    assert [message.subject for message in mail.outbox] == ["Not delivered: oak"]
+
+    later = Notice.objects.filter(state=Notice.State.WAITING)
+    tomorrow = (timezone.now() + timedelta(days=1)).date()
+    assert {notice.due_at.date() for notice in later} == {tomorrow}
+    later.update(due_at=timezone.now())
+    notices.turn()
+
+    assert [message.subject for message in mail.outbox][1:] == ["Not delivered: 2 actions"]
+
+
+@pytest.mark.usefixtures("people")
+def test_what_was_mended_meanwhile_is_left_out_of_the_mail_about_others(cast: Cast) -> None:
+    a_failure(cast.action("oak"))
+    mended = a_failure(cast.action("elm"))
+    notices._look_for_failed()
+    mended.delete()
+
+    notices.turn()
+
+    assert [message.subject for message in mail.outbox] == ["Not delivered: oak"]
 
 
 @pytest.mark.usefixtures("people")
