@@ -23,6 +23,7 @@ EXAMPLES: Mapping[str, dict[str, Any]] = {
     "dropdown": {"choices": ["Red", "Green"]},
     "multiple_choice": {"choices": ["Red", "Green"]},
     "multi_dropdown": {"choices": ["Red", "Green"]},
+    "currency": {"currency": "EUR"},
     "consent": {"text": "I agree that ..."},
 }
 STEP = 10  # between positions, so that a number in between moves a row

@@ -97,6 +97,10 @@ EVENT: dict[str, Any] = {
                 asked("yes_no", "first", said("Is it your first time?", "هل هذه أول مرة؟")),
                 asked("integer", "nights", said("Nights", "الليالي"), settings={"min": 1, "max": 9}),
                 asked("decimal", "budget", said("Budget", "الميزانية")),
+                asked("currency", "fare", said("Fare", "الأجرة"), settings={"currency": "EUR"}),
+                asked(
+                    "country", "origin", said("Where do you come from?", "من أين أنت؟"), settings={"only": ["IN", "DE"]}
+                ),
                 asked("time", "at", said("Arrival at", "وقت الوصول"), settings={"min": "08:00", "max": "20:00"}),
                 asked("date_time", "leave", said("Departure", "المغادرة")),
                 asked(

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from apps.forms import fields, schema
-from apps.forms.fields import consent
+from apps.forms.fields import Element, consent, country
 from apps.forms.schema import AnswersRefused
 from apps.forms.tests.documents import CHOICES, EVERY_TYPE, a_document, a_question
 
@@ -60,6 +60,11 @@ TAKEN = [
     pytest.param("multiple_choice", OWN, ["mauve", "red"], ["red", "mauve"], id="own answer last"),
     pytest.param("multiple_choice", NONE, ["none"], ["none"], id="none of these alone"),
     pytest.param("multi_dropdown", COLOURS, ["blue", "red"], ["red", "blue"], id="several of a dropdown"),
+    pytest.param("currency", {"currency": "EUR"}, " 12.50 ", 12.5, id="euros and cents"),
+    pytest.param("currency", {"currency": "KWD"}, "1.125", 1.125, id="a currency of three decimal places"),
+    pytest.param("country", {}, " de ", "DE", id="code of a country in small letters"),
+    pytest.param("country", {"only": ["IN", "NP"]}, "NP", "NP", id="one of two countries"),
+    pytest.param("country", {}, "", NOTHING, id="no country"),
     pytest.param("yes_no", {}, "On", True, id="on"),
     pytest.param("yes_no", {}, "0", False, id="0 in a string"),
     pytest.param("yes_no", {}, 1, True, id="1"),
@@ -152,6 +157,13 @@ REFUSED = [
     pytest.param("date", {}, "28.02.2023", "invalid_date", id="German spelling"),
     pytest.param("date", {"min": "2024-01-01"}, "2023-12-31", "min_value", id="too early"),
     pytest.param("date", {"max": "today"}, "2200-01-01", "max_value", id="in the future"),
+    pytest.param("currency", {"currency": "EUR"}, "12.505", "decimal_places", id="half a cent"),
+    pytest.param("currency", {"currency": "JPY"}, "0.5", "decimal_places", id="half a yen"),
+    pytest.param("currency", {"currency": "EUR", "min": 0}, "-1", "min_value", id="a debt"),
+    pytest.param("currency", {"currency": "EUR"}, "12,50", "invalid_number", id="comma in an amount"),
+    pytest.param("country", {}, "Germany", "not_a_choice", id="name of a country"),
+    pytest.param("country", {}, "EU", "not_a_choice", id="no country"),
+    pytest.param("country", {"only": ["IN", "NP"]}, "DE", "not_a_choice", id="another country"),
     pytest.param("time", {}, "24:00", "invalid_time", id="no such hour"),
     pytest.param("time", {}, "9:00", "invalid_time", id="one digit for the hour"),
     pytest.param("time", {}, "2 pm", "invalid_time", id="half a day"),
@@ -205,6 +217,11 @@ SETTINGS = [
     pytest.param("date", {"min": "tomorrow"}, "min", id="unknown day"),
     pytest.param("date", {"max": "2023-02-30"}, "max", id="limit that does not exist"),
     pytest.param("date", {"min": "2024-01-02", "max": "2024-01-01"}, "min", id="earliest after latest"),
+    pytest.param("currency", {}, "currency", id="amount without a currency"),
+    pytest.param("currency", {"currency": "EURO"}, "currency", id="no such currency"),
+    pytest.param("currency", {"currency": "EUR", "min": 2, "max": 1}, "min", id="smallest amount above the largest"),
+    pytest.param("country", {"only": ["XX"]}, "only[0]", id="no such country"),
+    pytest.param("country", {"only": ["IN"], "first": ["DE"]}, "first[0]", id="first that is not to be chosen"),
     pytest.param("time", {"min": "9:00"}, "min", id="earliest time misspelt"),
     pytest.param("time", {"min": "12:00", "max": "11:00"}, "min", id="earliest time after latest"),
     pytest.param("date_time", {"max": "2023-02-30"}, "max", id="limit of day and time that does not exist"),
@@ -254,7 +271,7 @@ def test_cells_show_the_words_of_choices_and_keep_numbers_numbers() -> None:
     document = a_document(*EVERY_TYPE)
     compiled = schema.compile(document, "IN")
     answers = {"single": "g", "multiple": ["red", "g"], "decimal": 8.04, "yes_no": True, "consent": AGREED}
-    answers |= {"scale": 4, "date_time": "2024-02-29T23:59", "time": "09:30"}
+    answers |= {"country": "DE", "amount": 12.5, "scale": 4, "date_time": "2024-02-29T23:59", "time": "09:30"}
 
     row = dict(zip([column.key for column in compiled.layout.columns], compiled.layout.row(answers), strict=True))
 
@@ -264,6 +281,38 @@ def test_cells_show_the_words_of_choices_and_keep_numbers_numbers() -> None:
     assert row["yes_no"] is True
     assert row["consent"] == f"Agreed (text {AGREED})"
     assert row["email"] is None
+    assert (row["country"], row["amount"]) == ("Germany", 12.5)
     assert row["scale"] == 4
     assert row["date_time"] == datetime(2024, 2, 29, 23, 59)  # noqa: DTZ001 - of the clock where it is meant
     assert row["time"] == "09:30"
+
+
+def test_countries_are_those_of_the_standard_and_kosovo() -> None:
+    assert len(country.CODES) == 249 + 1
+    assert {"IN", "DE", "GB", "TW", "PS", "XK"} <= set(country.CODES)
+
+
+def test_countries_have_names_in_the_language_of_the_page_and_stand_by_them() -> None:
+    german = fields.get("country").context(Element("country", "c", settings={"first": ["IN"]}), " at ", "de")["choices"]
+
+    assert [choice["value"] for choice in german][:2] == ["IN", "AF"]
+    labels = [choice["label"] for choice in german]
+    assert labels.index("Oman") < labels.index("Österreich") < labels.index("Pakistan")
+    assert [choice["value"] for choice in german if choice["chosen"]] == ["AT"]
+    assert country.country_names("ar")["IN"] == "الهند"
+    assert country.country_names("tlh")["IN"] == "India"
+
+
+def test_a_country_that_stands_twice_is_chosen_once() -> None:
+    twice = fields.get("country").context(Element("country", "c", settings={"first": ["DE"]}), "DE", "en")["choices"]
+
+    assert [(choice["value"], place) for place, choice in enumerate(twice) if choice["chosen"]] == [("DE", 0)]
+
+
+def test_an_amount_is_shown_with_its_currency_and_all_its_decimal_places() -> None:
+    amount = fields.get("currency")
+
+    assert amount.display({"currency": "EUR"}, 12.5, "en") == "12.50 EUR"
+    assert amount.display({"currency": "JPY"}, 1200, "en") == "1200 JPY"
+    assert amount.column(Element("currency", "p", "Price", settings={"currency": "INR"}), "en").label == "Price (INR)"
+    assert amount.rule({"currency": "INR"}) == "In INR."
