@@ -10,7 +10,6 @@ in a Sheet, at least once elsewhere.
 import argparse
 import asyncio
 import json
-import os
 import subprocess
 import sys
 import time
@@ -190,9 +189,11 @@ def make(running: Mapping[str, Any], actions: Sequence[Sequence[Wanted]]) -> lis
 def run(console: Console, options: argparse.Namespace, failing: bool) -> dict[str, Figures]:
     """By kind how long deliveries took at the actions that are well in both runs. Raises ServiceError for a loss."""
     with destinations() as places:
-        telegram = {"TELEGRAM_API_URL": places.url(OK, 0)}
-        os.environ |= LIMITS | telegram | {"EMAIL_PORT": str(places.mail)}
-        with demo(console) as running, psycopg.connect(running["postgres"], autocommit=True) as connection:
+        where = {"TELEGRAM_API_URL": places.url(OK, 0), "EMAIL_PORT": str(places.mail)}
+        with (
+            demo(console, **LIMITS, **where) as running,
+            psycopg.connect(running["postgres"], autocommit=True) as connection,
+        ):
             sheets.control(running["sheets"]["url"], "quota", scale=100)
             actions = wanted(places, sheets.spreadsheets(running, options.forms), failing)
             made = make(running, actions)

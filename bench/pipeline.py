@@ -12,6 +12,7 @@ Google Sheets under Google's true quotas, and measures two things:
 import argparse
 import asyncio
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -61,13 +62,15 @@ _DELIVERED = "SELECT coalesce(sum(delivered), 0) FROM sinks_binding"
 
 
 @contextmanager
-def demo(console: Console) -> Iterator[dict[str, Any]]:
-    """A demo in a folder of its own; ended as with Ctrl-C."""
+def demo(console: Console, **environment: str) -> Iterator[dict[str, Any]]:
+    """A demo in a folder of its own; ended as with Ctrl-C. environment: of its processes, beside the usual."""
     with tempfile.TemporaryDirectory(prefix="formhub-bench-") as name:
         folder = Path(name)
         log = (folder / "demo.log").open("w")
         command = [sys.executable, "-m", "deploy.local.demo", "--folder", str(folder / "data")]
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        process = subprocess.Popen(
+            command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, env={**os.environ, **environment}
+        )
         try:
             with console.status("Starting a demo of its own"):
                 yield _described(process, folder)

@@ -39,8 +39,7 @@ def command(role: str, rest: Sequence[str] = ()) -> list[str]:
 def probe(role: str, rest: Sequence[str] = ()) -> list[str]:
     """The command that ends with 0 while a process of the role lives. Raises UnknownRoleError."""
     if role == "consumer":
-        # Only those who load all plug-ins know the loops behind `processors`; one that fails for good ends its role.
-        return ["manage.py", "probe", *(name for name in _loops(rest)[0].split(",") if name != "processors")]
+        return ["manage.py", "probe", *_loops(rest)[0].split(",")]
     if role in PARTS:
         return ["manage.py", "probe", *PARTS[role]]
     raise UnknownRoleError(f"{role or 'nothing'} has no probe here: set FORMHUB_ROLE to one of consumer, {_names()}.")

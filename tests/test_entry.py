@@ -43,7 +43,7 @@ def test_egress_alone_takes_what_leaves_the_house() -> None:
 def test_a_probe_asks_for_the_parts_that_give_signs_of_life(role: str) -> None:
     words = command(role)
     parts = (
-        [loop for loop in option(words, "--consume").split(",") if loop != PROCESSORS] if role == "consumer"
+        option(words, "--consume").split(",") if role == "consumer"
         else [option(words, "-n").partition("@")[0]] if "-n" in words
         else ["beat"]
     )  # fmt: skip

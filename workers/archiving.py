@@ -7,6 +7,8 @@ from django.db import transaction
 
 from apps.archive import offsets, writer
 from apps.archive.writer import Row, Unread, Written
+from apps.streams import topics
+from apps.streams.contract import Processor
 from formhub.core.metrics import ARCHIVE_SECONDS, ARCHIVED, UNREAD
 from formhub.core.stream.base import Record
 from workers.consumer import Decoded, Lost, Taken
@@ -73,10 +75,10 @@ class ArchiveHandler:
 class ResultsHandler(ArchiveHandler):
     """The same for what a processor notes: one result per submission, however often it was made."""
 
-    def __init__(self, stream: str) -> None:
+    def __init__(self, kind: type[Processor]) -> None:
         super().__init__()
-        self.group = f"{writer.GROUP}.{stream}"
-        self._stream = stream
+        _, self.group = topics.groups(kind)
+        self._stream = kind.name
 
     def _write(self, rows: Sequence[Row]) -> Written:
         return writer.write_results(self._stream, rows)

@@ -58,9 +58,10 @@ def named(names: Sequence[str]) -> list[str]:
 def _of_processors() -> dict[str, Loop]:
     found: dict[str, Loop] = {}
     for kind in registry.usable():
-        make_it, keep = partial(processing.make_handler, kind), partial(ResultsHandler, kind.name)
-        found[processing.group(kind)] = Loop(topics.source(kind), make_it, processing.BATCH)
-        found[f"archive.{kind.name}"] = Loop(topics.of(kind).name, keep, settings.CONSUMER_BATCH_MAX_ITEMS)
+        make_it, keep = partial(processing.make_handler, kind), partial(ResultsHandler, kind)
+        makes, keeps = topics.groups(kind)
+        found[makes] = Loop(topics.source(kind), make_it, processing.BATCH)
+        found[keeps] = Loop(topics.of(kind).name, keep, settings.CONSUMER_BATCH_MAX_ITEMS)
     return found
 
 
@@ -70,9 +71,10 @@ class UnknownLoopError(ValueError):
 
 def check(names: Sequence[str]) -> None:
     """Raises UnknownLoopError, which names what there is."""
+    there = known()
     for name in names:
-        if name not in known():
-            raise UnknownLoopError(f"There is no loop {name!r}; choose from {', '.join([*known(), PROCESSORS])}.")
+        if name not in there:
+            raise UnknownLoopError(f"There is no loop {name!r}; choose from {', '.join([*there, PROCESSORS])}.")
 
 
 def make(name: str) -> Consumer:

@@ -36,10 +36,6 @@ SETTINGS_KEPT = 256  # processors that are made and kept, one for all forms with
 BATCH = 100
 
 
-def group(kind: type[Processor]) -> str:
-    return f"process.{kind.name}"
-
-
 class Bound:
     """The forms that have the processor, looked up again every two seconds while records come in."""
 
@@ -65,7 +61,7 @@ class Bound:
 
 class ProcessHandler:
     def __init__(self, kind: type[Processor], bound: Bound, publisher: Publisher, partitions: int) -> None:
-        self.group = group(kind)
+        self.group, _ = topics.groups(kind)
         self._kind = kind
         self._bound = bound
         self._publisher = publisher

@@ -1,6 +1,6 @@
 """How far the readers of the log are behind what it holds."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -49,17 +49,17 @@ class Lag:
 
 def lags(topic: TopicState) -> list[Lag]:
     """Raises django.db.Error."""
-    found = [_lag(group, settings.SUBMISSIONS_TOPIC, topic) for group in GROUPS]
+    name = settings.SUBMISSIONS_TOPIC
+    found = [_lag(group, name, topic) for group in GROUPS]
     used = set(Processing.objects.filter(on=True).values_list("processor", flat=True).distinct())
-    return found + [lag for kind in usable() if kind.name in used for lag in _of_processor(kind)]
+    return found + [lag for kind in usable() if kind.name in used for lag in _of_processor(kind, {name: topic})]
 
 
-def _of_processor(kind: type[Processor]) -> Iterator[Lag]:
+def _of_processor(kind: type[Processor], described: Mapping[str, TopicState]) -> Iterator[Lag]:
     """Who makes its results and who keeps them. What is not there to be read has never been read."""
-    pairs = ((f"process.{kind.name}", topics.source(kind)), (f"archive.{kind.name}", topics.of(kind).name))
-    for group, name in pairs:
+    for group, name in zip(topics.groups(kind), (topics.source(kind), topics.of(kind).name), strict=True):
         try:
-            state = describe_topic(settings.KAFKA_BOOTSTRAP_SERVERS, name, TOPIC_SECONDS)
+            state = described.get(name) or describe_topic(settings.KAFKA_BOOTSTRAP_SERVERS, name, TOPIC_SECONDS)
         except StreamError:
             yield Lag(group, 0, read=False, seconds=None)
         else:

@@ -1,6 +1,7 @@
 """The demo's data: an organization with an owner, the student form, its Google Sheets action. Repeating is harmless."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -87,9 +88,14 @@ def analysis(form: Form) -> Processing:
 def _sheet_settings(sink: type[Sink], spreadsheet: str, of: Binding | None) -> config.Settings:
     current = config.stored(of.config, of.secrets) if of else None
     wanted = {"worksheet": WORKSHEET, **(current.config if current else {}), "spreadsheet": spreadsheet}
+    return settings_of(sink, wanted, current)
+
+
+def settings_of(sink: type[Sink], wanted: Mapping[str, Any], current: config.Settings | None = None) -> config.Settings:
+    """Raises ValueError with what is wrong."""
     filled = config.validated(sink, wanted, current)
     if not filled.is_valid():
-        raise ValueError(f"The sheet's settings are refused: {filled.errors.as_text()}")
+        raise ValueError(f"The settings of {sink.name} are refused: {filled.errors.as_text()}")
     return config.settings_of(sink, filled)
 
 

@@ -1,15 +1,12 @@
 """The one module that knows which admin theme is installed: unfold, or Django's own when it is taken out."""
 
-import copy
 from typing import TYPE_CHECKING
 
-from django import forms
 from django.conf import settings
 from django.contrib import admin as stock
 from django.contrib.admin import widgets
 from django.contrib.admin.forms import AdminAuthenticationForm as StockLoginForm
 from django.forms import Select as StockSelect
-from django.utils.text import capfirst
 
 THEMED = any(name.partition(".")[0] == "unfold" for name in settings.INSTALLED_APPS)
 
@@ -40,22 +37,4 @@ __all__ = [
     "TabularInline",
     "TextInput",
     "Textarea",
-    "themed",
 ]
-
-
-def themed(field: forms.Field) -> forms.Field:
-    """A plug-in's input in the theme's look, its label written as the others are."""
-    field = copy.deepcopy(field)
-    field.label = capfirst(field.label)
-    widget = field.widget
-    like: forms.Widget | None = None
-    if isinstance(widget, forms.Textarea):
-        like = Textarea()
-    elif isinstance(widget, forms.Select) and not isinstance(widget, forms.CheckboxSelectMultiple):
-        like = Select()
-    elif isinstance(widget, forms.TextInput | forms.PasswordInput | forms.NumberInput):
-        like = TextInput()
-    if like is not None and "class" in like.attrs:
-        widget.attrs.setdefault("class", like.attrs["class"])
-    return field

@@ -106,6 +106,13 @@ class Plugins(Generic[K]):
             raise UnknownKindError(found.message, found.hint)
         return found
 
+    def find(self, name: str) -> type[K] | None:
+        """None where it cannot be used here, whatever the reason."""
+        try:
+            return self.get(name)
+        except UnknownKindError:
+            return None
+
     def kinds(self) -> list[type[K]]:
         """Those that work, by label."""
         found = [self._look_up(name) for name in self.names()]
@@ -209,7 +216,5 @@ def check_kinds(**options: Any) -> list[CheckMessage]:
 
 def label_of(kind: str) -> str:
     """What people call it; its name where it is not installed."""
-    try:
-        return str(registry.get(kind).label)
-    except UnknownKindError:
-        return kind
+    found = registry.find(kind)
+    return str(found.label) if found else kind

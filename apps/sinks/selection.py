@@ -6,6 +6,7 @@ The engine applies them before a kind sees a submission. Conditions are evaluate
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -41,7 +42,7 @@ class Problem:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Selection:
     """`fields` by the form's keys. `others`: fields that are not among them, as those that the form gets later, are
     sent too. The order stays the form's.
@@ -101,5 +102,8 @@ class Selection:
         if key in self.fields:
             return self.fields[key].name or key
         # A field that the form got later may have the name that was given to another: neither may replace the other.
-        given = {each.name for each in self.fields.values() if each.send}
-        return f"{key}~" if key in given else key
+        return f"{key}~" if key in self._given else key
+
+    @cached_property
+    def _given(self) -> set[str]:
+        return {each.name for each in self.fields.values() if each.send}

@@ -6,7 +6,7 @@ import orjson
 from django import forms
 from django.contrib import admin
 from django.contrib.admin import RelatedOnlyFieldListFilter
-from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.core.exceptions import ValidationError
 from django.core.serializers.json import DjangoJSONEncoder
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -16,13 +16,10 @@ from django.utils.translation import gettext_lazy
 from apps.orgs import access
 from apps.orgs.access import Actor, Right
 from apps.orgs.admin_base import OrgScopedAdmin
-from apps.orgs.theme import themed
-from apps.sinks.registry import UnknownKindError
+from apps.orgs.plugin_forms import PREFIX, add_errors, themed
 from apps.streams.contract import Processor
 from apps.streams.models import Processing
 from apps.streams.registry import registry
-
-PREFIX = "settings"
 
 
 class ProcessingForm(forms.ModelForm[Processing]):
@@ -55,10 +52,7 @@ class ProcessingForm(forms.ModelForm[Processing]):
 
     def _clean_settings(self, kind: type[Processor]) -> None:
         form = kind.Config(self.data, prefix=PREFIX)
-        for name, errors in form.errors.items():
-            key = None if name == NON_FIELD_ERRORS else f"{PREFIX}-{name}"
-            if key is None or key not in self.errors:
-                self.add_error(key, errors.as_data())
+        add_errors(self, form)
         if not form.errors:
             self.instance.processor = kind.name
             self.instance.config = orjson.loads(DjangoJSONEncoder().encode(form.cleaned_data))
@@ -111,18 +105,11 @@ class ProcessingAdmin(OrgScopedAdmin):
 
     @admin.display(description=gettext_lazy("analysis"), ordering="processor")
     def processor_label(self, obj: Processing) -> str:
-        kind = _known(obj.processor)
+        kind = registry.find(obj.processor)
         return str(kind.label) if kind else _("%(name)s (not installed)") % {"name": obj.processor}
 
     def _kind(self, request: HttpRequest, obj: Processing | None) -> type[Processor] | None:
-        return _known(obj.processor if obj else request.GET.get("processor", ""))
-
-
-def _known(name: str) -> type[Processor] | None:
-    try:
-        return registry.get(name)
-    except UnknownKindError:
-        return None
+        return registry.find(obj.processor if obj else request.GET.get("processor", ""))
 
 
 def _choice(kind: type[Processor], request: HttpRequest) -> dict[str, str]:

@@ -28,6 +28,11 @@ def source(kind: type[Processor]) -> str:
     return settings.SUBMISSIONS_TOPIC if kind.consumes == SUBMISSIONS else f"{kind.consumes}.v1"
 
 
+def groups(kind: type[Processor]) -> tuple[str, str]:
+    """Who reads for it: the group that makes its results, and the one that keeps them."""
+    return f"process.{kind.name}", f"archive.{kind.name}"
+
+
 def _wanted(partitions: int, retention_hours: int) -> TopicSettings:
     return TopicSettings(
         partitions=partitions or settings.SUBMISSIONS_PARTITIONS,

@@ -45,7 +45,7 @@ class World:
         self.stream = MemoryTopic(name="stream.counting.v1")
         self.publisher = MemoryPublisher(self.stream)
         self.processor = consumer(self.submissions, self.handler())
-        self.keeper = consumer(self.stream, ResultsHandler("counting"))
+        self.keeper = consumer(self.stream, ResultsHandler(Counting))
 
     def handler(self) -> ProcessHandler:
         return ProcessHandler(Counting, Bound(Counting, SystemClock()), self.publisher, self.stream.partitions)

@@ -33,7 +33,7 @@ from apps.sinks.contract import Sink
 from apps.sinks.models import Binding, BindingState, Parked
 from apps.sinks.positions import log_end
 from apps.sinks.previewing import Draft
-from apps.sinks.registry import UnknownKindError, registry
+from apps.sinks.registry import registry
 from formhub.core.layout import Layout
 
 SAID: dict[str, Any] = {
@@ -230,7 +230,7 @@ class ActionAdmin(OrgScopedAdmin):
 
     @admin.display(description=gettext_lazy("kind"))
     def kind_label(self, obj: Binding) -> str:
-        kind = _known(obj.kind)
+        kind = registry.find(obj.kind)
         return kind.label if kind else _("%(kind)s (not installed)") % {"kind": obj.kind}
 
     @admin.display(description=gettext_lazy("state"), ordering="state")
@@ -271,19 +271,12 @@ class ActionAdmin(OrgScopedAdmin):
         return fitting.layout_of(asked) if theirs.filter(pk=asked).exists() else None
 
     def _kind(self, request: HttpRequest, obj: Binding | None) -> type[Sink] | None:
-        return _known(obj.kind if obj else request.GET.get("kind", ""))
+        return registry.find(obj.kind if obj else request.GET.get("kind", ""))
 
 
 def _verb(request: HttpRequest) -> str | None:
     """What a button beside those for saving asks for."""
     return next((name for name in (*VERBS, "test") if f"_{name}" in request.POST), None)
-
-
-def _known(name: str) -> type[Sink] | None:
-    try:
-        return registry.get(name)
-    except UnknownKindError:
-        return None
 
 
 def _choice(kind: type[Sink], query: QueryDict) -> dict[str, str]:

@@ -3,21 +3,19 @@
 from typing import Any, ClassVar
 
 from django import forms
-from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.orgs import access
 from apps.orgs.access import Actor, Right
-from apps.orgs.theme import themed
+from apps.orgs.plugin_forms import PREFIX, add_errors, themed
 from apps.sinks import actions, config, fitting
 from apps.sinks.admin.selection_field import SelectionField
 from apps.sinks.config import Settings
 from apps.sinks.contract import Sink
 from apps.sinks.models import Binding
 from formhub.core import logic
-
-PREFIX = "settings"
 
 
 class ConditionField(forms.JSONField):
@@ -87,10 +85,7 @@ class ActionForm(forms.ModelForm[Binding]):
 
     def _clean_settings(self, kind: type[Sink]) -> None:
         form = config.validated(kind, self.data, self.current, PREFIX)
-        for name, errors in form.errors.items():
-            key = None if name == NON_FIELD_ERRORS else f"{PREFIX}-{name}"
-            if key is None or key not in self.errors:
-                self.add_error(key, errors.as_data())
+        add_errors(self, form)
         if not form.errors:
             self.settings = config.settings_of(kind, form)
             self._check_destination(kind, self.settings)

@@ -15,7 +15,7 @@ from apps.sinks import replay
 from apps.sinks.admin.lists import LongListAdmin, as_uuid
 from apps.sinks.models import Batch, BatchItem, BatchState, Binding, FormerItem
 from apps.sinks.queries import carried_by, contents
-from apps.sinks.registry import UnknownKindError, registry
+from apps.sinks.registry import label_of
 
 ITEMS_SHOWN = 100
 KEY_SHOWN = 24
@@ -60,10 +60,7 @@ class DeliveryAdmin(LongListAdmin):
 
     @admin.display(description=gettext_lazy("kind"))
     def kind(self, obj: Batch) -> str:
-        try:
-            return str(registry.get(obj.destination.kind).label)
-        except UnknownKindError:
-            return obj.destination.kind
+        return label_of(obj.destination.kind)
 
     @admin.display(description=gettext_lazy("destination"))
     def where(self, obj: Batch) -> Any:

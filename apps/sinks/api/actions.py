@@ -69,21 +69,18 @@ class ActionsView(ActionPartView):
         sent = self.taken(NewActionSerializer)
         if Binding.objects.filter(form=found).count() >= PER_FORM_MAX:
             raise refused(wrong("", "too_many", f"A form can have {PER_FORM_MAX} actions."))
-        kind = _kind(sent["kind"])
-        selection = _selection(sent.get("selection"), found.pk)
-        settings = _settings(kind, sent.get("config", {}))
-        _check_fit(kind, settings, found.pk, selection)
+        draft = _draft(found, sent)
         try:
             made = actions.create(
                 organization_id=found.organization_id,
                 form_id=found.pk,
-                sink=kind,
+                sink=draft.kind,
                 name=sent["name"],
-                settings=settings,
+                settings=draft.settings,
                 position=log_end(found.pk),
                 condition=sent.get("condition"),
                 flush_seconds=sent.get("flush_seconds"),
-                selection=selection,
+                selection=draft.selection,
             )
         except actions.DestinationTakenError as error:
             raise refused(wrong("settings", "destination_taken", str(error))) from None
@@ -232,11 +229,16 @@ class PreviewNewView(ActionPartView):
         """Checked as an action that is made."""
         found = self.form(form)
         sent = self.taken(DraftSerializer)
-        kind = _kind(sent["kind"])
-        selection = _selection(sent.get("selection"), found.pk)
-        settings = _settings(kind, sent.get("config", {}))
-        _check_fit(kind, settings, found.pk, selection)
-        return Response(shown(previewing.Draft(found, kind, settings, selection), self.may_read(found)))
+        return Response(shown(_draft(found, sent), self.may_read(found)))
+
+
+def _draft(form: Any, sent: Mapping[str, Any]) -> previewing.Draft:
+    """An action that is to be made, as it was sent. Raises Problem 422 with everything that is wrong about it."""
+    kind = _kind(sent["kind"])
+    selection = _selection(sent.get("selection"), form.pk)
+    settings = _settings(kind, sent.get("config", {}))
+    _check_fit(kind, settings, form.pk, selection)
+    return previewing.Draft(form, kind, settings, selection)
 
 
 def shown(draft: previewing.Draft, may_read: bool) -> Any:

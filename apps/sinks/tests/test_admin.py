@@ -23,7 +23,7 @@ ADD = reverse("admin:sinks_binding_add")
 def _shelf_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "get", {"shelf": Shelf}.__getitem__)
     monkeypatch.setattr(registry, "kinds", lambda: [Shelf])
-    monkeypatch.setattr("apps.sinks.admin.action._known", lambda name: Shelf if name == "shelf" else None)
+    monkeypatch.setattr(registry, "find", lambda name: Shelf if name == "shelf" else None)
 
 
 def a_form(name: str = "Acme") -> Form:

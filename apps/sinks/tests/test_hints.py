@@ -29,7 +29,7 @@ class Creaking(Shelf):
 def action(monkeypatch: pytest.MonkeyPatch) -> Binding:
     keys.clear_cache()
     monkeypatch.setattr(registry, "get", {"shelf": Creaking}.__getitem__)
-    monkeypatch.setattr("apps.sinks.admin.action._known", lambda name: Creaking)
+    monkeypatch.setattr(registry, "find", lambda name: Creaking)
     organization = Organization.objects.create(name="Acme", slug="acme")
     form = Form.objects.create(organization=organization, title="Guests", slug="guests")
     settings = Settings({"shelf": "oak", "shade": ""}, {"token": "hush"})

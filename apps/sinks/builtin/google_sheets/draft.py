@@ -146,6 +146,11 @@ class _Wanted:
     part: int
 
 
+def headers(part: Part) -> list[str]:
+    """The first row of a tab that is made for this part alone."""
+    return [wanted.label for wanted in _wanted([part]).values()]
+
+
 def _wanted(parts: Sequence[Part]) -> dict[str, _Wanted]:
     """By tag. Where two forms share a tab, questions with the same key share a column."""
     first = parts[0]

@@ -20,7 +20,7 @@ from apps.sinks.builtin.google_sheets.config import (
     lines,
 )
 from apps.sinks.builtin.google_sheets.delivery import Delivery
-from apps.sinks.builtin.google_sheets.draft import MARKERS_FROM, probe
+from apps.sinks.builtin.google_sheets.draft import MARKERS_FROM, headers, probe
 from apps.sinks.builtin.google_sheets.ids import pages_of
 from apps.sinks.builtin.google_sheets.memory import FIELDS, NEARLY_FULL, Memory
 from apps.sinks.contract import Account, Batch, ConfigurationError, Confirmation, Policy, Preview, Rate, Sink
@@ -102,10 +102,10 @@ class GoogleSheets(Sink):
         """The rows under their headers, as a tab of its own would show them."""
         table = StringIO()
         rows = csv.writer(table)
-        layout = batch.parts[0].layout
-        rows.writerow([_("Submission ID"), _("Accepted at"), *(column.label for column in layout.columns)])
-        for each in batch.parts[0].submissions:
-            rows.writerow([each.id, each.accepted_at, *layout.row(each.answers)])
+        part = batch.parts[0]
+        rows.writerow(headers(part))
+        for each in part.submissions:
+            rows.writerow([each.id, each.accepted_at, *part.layout.row(each.answers)])
         return Preview("text/csv", table.getvalue())
 
     def check(self) -> str:
